@@ -1,0 +1,47 @@
+# Two commands do everything: `make run` and `make test`. Both set the environment up when needed.
+PYTHON ?= python3.11
+BIN := .venv/bin
+RECIPE ?= digits_cgan
+ARGS ?=
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint lock clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
+
+run: .venv/.ready ## run a recipe end to end (RECIPE=digits_cgan ARGS="--set train.steps=200")
+	@genvision run $(RECIPE) $(ARGS)
+
+test: lint ## lint, types, import contract and all tests (ARGS="-k gate")
+	@pytest $(ARGS)
+
+lint: .venv/.ready ## lint, format check, types and import contract only
+	@ruff check .
+	@ruff format --check .
+	@mypy
+	@lint-imports --no-logo
+
+lock: .venv/.uv ## resolve setup.py, requirements.in and the overrides into requirements.lock
+	@$(BIN)/uv pip compile --quiet setup.py requirements.in --extra dev \
+	  --override requirements.overrides --python-version 3.11 --generate-hashes \
+	  --no-annotate --custom-compile-command "make lock" --output-file requirements.lock
+
+clean: ## remove the environment and every run
+	rm -rf .venv runs *.egg-info
+
+.venv/.uv:
+	@command -v $(PYTHON) >/dev/null || { echo "genvision needs Python 3.11; '$(PYTHON)' was not found. Name one: make run PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@command -v g++ >/dev/null || { echo "genvision needs g++ to build one dependency; install it first (Debian: apt-get install g++)" >&2; exit 2; }
+	@echo "environment: creating .venv (once)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@touch $@
+
+# The stamp is newer than the lock only after a complete install, so an interrupted one starts over.
+.venv/.ready: .venv/.uv requirements.lock setup.py
+	@echo "environment: installing requirements.lock, hashes checked (a minute or two, once)"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --require-hashes --compile-bytecode -r requirements.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@

@@ -1,0 +1,1 @@
+"""Our own TFX components and the data sets they read."""

@@ -1,0 +1,1 @@
+"""What runs: recipes, typed configuration, the wiring, runners and the command line."""

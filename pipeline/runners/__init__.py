@@ -1,0 +1,1 @@
+"""Ways to run the wired pipeline: on this machine, on Kubeflow."""

@@ -1,0 +1,1 @@
+"""What answers: the embedded model server and its clients; starts without TFX."""

@@ -1,0 +1,1 @@
+"""What learns: loop, losses, networks and export; knows no TFX component and no Kubernetes."""

@@ -1,0 +1,16 @@
+"""Feature keys of a stored example: the only names the components and the trainer share."""
+
+IMAGE = "image"
+"""Encoded image (PNG or JPEG), one bytes value."""
+
+LABEL = "label"
+"""Class index, one int64 value; absent for data sets without classes."""
+
+CAPTIONS = "captions"
+"""Captions of the image, several UTF-8 bytes values; absent for data sets without captions."""
+
+ID = "id"
+"""Stable identity of the example within its data set and split, one UTF-8 bytes value."""
+
+MANIFEST = "manifest.json"
+"""File in the root of an Examples artifact: data set, version, counts, data fingerprint."""
