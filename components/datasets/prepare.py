@@ -1,0 +1,175 @@
+"""Finds or makes the prepared TFDS folder of a data set; every reader starts here."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import os
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from components.datasets.base import DatasetSpec
+from trainer.errors import UserError
+from trainer.progress import Progress
+
+CONNECT_TIMEOUT_S = 10
+
+
+def builder(spec: DatasetSpec, data_dir: str | os.PathLike[str]) -> Any:
+    """Return the TFDS builder of a data set, prepared or not.
+
+    Args:
+      spec: The data set.
+      data_dir: Folder that holds (or will hold) `<name>[/<config>]/<version>`.
+
+    Returns:
+      A `tfds.core.DatasetBuilder`; nothing is read but the folder's metadata.
+
+    Raises:
+      UserError: The installed tensorflow-datasets cannot read this version.
+    """
+    import tensorflow_datasets as tfds
+
+    where = os.fspath(Path(data_dir).expanduser().absolute())
+    try:
+        if ":" in spec.builder:
+            module, _, name = spec.builder.partition(":")
+            cls = getattr(importlib.import_module(module), name)
+        else:
+            cls = tfds.builder_cls(spec.builder)
+        return cls(data_dir=where, config=spec.config, version=spec.version)
+    except AssertionError as error:
+        raise UserError(
+            f"dataset '{spec.name}' is read at version {spec.version}, which the installed "
+            f"tensorflow-datasets {tfds.__version__} does not offer: {error}"
+        ) from error
+
+
+def prepare(spec: DatasetSpec, data_dir: str | os.PathLike[str], download: bool = True) -> Any:
+    """Return a builder whose records are complete on the disk, preparing them if need be.
+
+    Safe to call twice and from several processes: TFDS writes into a folder of its own and renames
+    it, so whoever comes second uses what the first one made.
+
+    Args:
+      spec: The data set.
+      data_dir: Folder for prepared data; a folder prepared elsewhere is used as it is.
+      download: Whether the network may be used for what is not there yet.
+
+    Returns:
+      A prepared `tfds.core.DatasetBuilder`.
+
+    Raises:
+      UserError: Not prepared and not obtainable; wrong version; damaged; folder not writable.
+    """
+    ready = builder(spec, data_dir)
+    if not ready.data_path.exists():
+        if not spec.bundled:
+            _check_obtainable(spec, ready, download)
+        _make(spec, ready)
+        ready = builder(spec, data_dir)
+    return _checked(spec, ready)
+
+
+def _check_obtainable(spec: DatasetSpec, ready: Any, download: bool) -> None:
+    """Fail within seconds where TFDS would retry for minutes."""
+    around = Path(ready.data_path).parent
+    found = sorted(file.parent.name for file in around.glob("[0-9]*/dataset_info.json"))
+    found = [version for version in found if "incomplete" not in version]
+    if found:
+        raise UserError(
+            f"dataset '{spec.name}' is needed at version {spec.version}, but {around} holds "
+            f"{', '.join(found)}; prepare {spec.version} there, or give another data_dir"
+        )
+    if not download:
+        raise UserError(_missing(spec, ready, "downloads are switched off"))
+    for url in list(ready.url_infos)[:1]:
+        try:
+            urllib.request.urlopen(
+                urllib.request.Request(url, method="HEAD"), timeout=CONNECT_TIMEOUT_S
+            ).close()
+        except urllib.error.HTTPError:
+            pass  # It answers; whether it has the file is the builder's business.
+        except OSError as error:
+            host = urllib.parse.urlsplit(url).hostname
+            raise UserError(_missing(spec, ready, f"{host} cannot be reached")) from error
+
+
+def _make(spec: DatasetSpec, ready: Any) -> None:
+    """Let TFDS prepare the data, and turn what the machine lacks into one line."""
+    import tensorflow_datasets as tfds
+
+    target = Path(ready.data_path)
+    downloads = Path(ready.data_dir_root) / "downloads"
+    try:
+        with _quiet(), _progress(spec):
+            ready.download_and_prepare(
+                download_dir=os.fspath(downloads),
+                download_config=tfds.download.DownloadConfig(try_download_gcs=False),
+            )
+    except _machine_errors() as error:
+        if target.exists():
+            return  # Another process was quicker; its data are the same.
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise UserError(
+            f"dataset '{spec.name}' could not be prepared in {target} ({reason}); give a "
+            f"data_dir that can be written to, or one that holds {spec.folder}/ already"
+        ) from error
+    finally:
+        for empty in (downloads / "extracted", downloads, target.parent):
+            with contextlib.suppress(OSError):
+                empty.rmdir()
+
+
+def _machine_errors() -> tuple[type[Exception], ...]:
+    """What a full disk or an unreachable or changed host raises; requests' errors are OSErrors."""
+    from tensorflow_datasets.core.download import download_manager, util
+
+    return (OSError, util.DownloadError, download_manager.NonMatchingChecksumError)
+
+
+def _checked(spec: DatasetSpec, ready: Any) -> Any:
+    """Refuse a folder whose metadata or record files are not all there."""
+    splits = ready.info.splits
+    files = [file.filename for name in splits for file in splits[name].file_instructions]
+    gone = [name for name in files if not Path(name).exists()]
+    if not files or gone:
+        what = f"{Path(gone[0]).name} is missing" if gone else "it lists no records"
+        raise UserError(
+            f"dataset '{spec.name}': the prepared folder {ready.data_path} is damaged ({what}); "
+            f"remove it, or give another data_dir"
+        )
+    return ready
+
+
+def _missing(spec: DatasetSpec, ready: Any, why: str) -> str:
+    return (
+        f"dataset '{spec.name}' is not in {ready.data_path} and {why}; give a data_dir that holds "
+        f"{spec.folder}/, prepared by tensorflow-datasets on a machine with a network"
+    )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the console to ourselves: TFDS prints a banner and draws nested bars."""
+    from tensorflow_datasets.core.utils import tqdm_utils
+
+    tqdm_utils.disable_progress_bar()
+    with contextlib.redirect_stdout(io.StringIO()):
+        yield
+
+
+@contextlib.contextmanager
+def _progress(spec: DatasetSpec) -> Iterator[None]:
+    """Announce a download; builders of ours count their own images."""
+    if spec.bundled:
+        yield
+        return
+    with Progress(f"downloading and preparing {spec.name}", 1, "data set") as progress:
+        yield
+        progress.update()
