@@ -29,3 +29,18 @@ def unknown_name(kind: str, given: str, known: Iterable[str]) -> UserError:
     near = difflib.get_close_matches(given, names, n=1, cutoff=0.5)
     hint = f"did you mean '{near[0]}'? " if near else ""
     return UserError(f"unknown {kind} '{given}': {hint}known: {', '.join(names) or 'none'}")
+
+
+class RunFailed(Exception):  # noqa: N818 - a verdict rather than a defect
+    """The work was done as asked and its result is not acceptable: one line, exit code 1.
+
+    The gate refused a model, or training diverged.
+    """
+
+
+class Interrupted(Exception):  # noqa: N818 - see RunFailed
+    """A signal stopped the work after its state was saved: one line, exit code 128 + signal."""
+
+    def __init__(self, signal_number: int, message: str) -> None:
+        super().__init__(message)
+        self.signal_number = signal_number

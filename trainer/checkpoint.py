@@ -1,0 +1,70 @@
+"""What is saved while training, where, and in which order it is looked for.
+
+TFX gives every Trainer execution a new output folder, so checkpoints live in a folder of their
+own, `<checkpoint_root>/<key>`, where the key names the recipe and the data: the same command
+finds its own earlier work and another recipe never does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import shutil
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from trainer.settings import TrainerConfig
+
+KEPT = 2
+
+
+def key(config: TrainerConfig, data_fingerprint: str) -> str:
+    """Name the work that `config` describes on the data with that fingerprint.
+
+    Returns:
+      `<family>-<12 hex digits>`; equal for equal settings and data, whatever the paths.
+    """
+    text = config.model_dump_json(include={"data", "model", "train"}) + data_fingerprint
+    return f"{config.model.family}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+class Checkpoints:
+    """Saves and restores one training's state.
+
+    Attributes:
+      folder: Where everything of this training lives until it is done.
+    """
+
+    def __init__(self, folder: Path, trackables: dict[str, Any]) -> None:
+        self.folder = folder
+        self._checkpoint = tf.train.Checkpoint(**trackables)
+        self._manager = tf.train.CheckpointManager(
+            self._checkpoint, str(folder / "checkpoints"), max_to_keep=KEPT
+        )
+
+    def restore(self) -> bool:
+        """Go back to the newest checkpoint that can be read whole; False when there is none.
+
+        The order: the newest, then the one before it (a torn file costs one interval, not the
+        run), then the beginning.
+        """
+        for path in reversed(self._manager.checkpoints):
+            try:
+                self._checkpoint.restore(path).assert_existing_objects_matched()
+            except (tf.errors.OpError, AssertionError, ValueError) as error:
+                logging.warning(
+                    "checkpoint %s cannot be read, trying the one before: %s", path, error
+                )
+            else:
+                return True
+        return False
+
+    def save(self, step: int) -> None:
+        """Write a checkpoint for `step`; it is complete or absent, never half there."""
+        self._manager.save(checkpoint_number=step)
+
+    def discard(self) -> None:
+        """Remove the folder: the training is done and what it made lies elsewhere."""
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,0 +1,111 @@
+"""The SavedModel: explicit signatures, warm-up requests, model card and recipe beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
+
+from trainer.input import to_uint8
+from trainer.settings import TrainerConfig
+
+EXTRA = "assets.extra"
+WARMUP = "tf_serving_warmup_requests"
+WARMUP_BATCHES = (1, 8)
+
+
+class GeneratorModule(tf.Module):
+    """A generator as it is served: seeds (and labels) in, pictures out.
+
+    Images are made one by one inside the graph: the arithmetic behind an image must not depend on
+    the batch around it, and convolution kernels choose their order of summation by batch size.
+    """
+
+    def __init__(
+        self, network: keras.Model, noise: Callable[[tf.Tensor], tf.Tensor], classes: int
+    ) -> None:
+        super().__init__(name="generator")
+        self.network, self.classes = network, classes
+        self._noise = noise
+
+    def _images(self, seed: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
+        shape = self.network.output_shape[1:]
+
+        def one(pair: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+            noise, label = pair
+            image = self.network([noise[None], label[None]], training=False)[0]
+            return to_uint8(tf.cast(image, tf.float32))
+
+        spec = tf.TensorSpec(shape, tf.uint8)
+        pairs = (self._noise(seed), tf.cast(label, tf.int32))
+        return tf.map_fn(one, pairs, fn_output_signature=spec, parallel_iterations=16)
+
+    def _answer(self, seed: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
+        """Make the images asked for; a conditional model checks the labels first."""
+        if label is None:
+            return self._images(seed, tf.zeros_like(seed))
+        count, labels = tf.shape(seed)[0], tf.shape(label)[0]
+        same = tf.debugging.Assert(
+            tf.equal(count, labels), ["seed and label must have the same length:", count, labels]
+        )
+        inside = (label >= 0) & (label < self.classes)
+        known = tf.debugging.Assert(
+            tf.reduce_all(inside),
+            [f"label must be in [0, {self.classes - 1}]; wrong at:", tf.where(~inside)[:, 0]],
+        )
+        with tf.control_dependencies([op for op in (same, known) if op is not None]):
+            return self._images(seed, label)
+
+    def signatures(self) -> dict[str, Callable[..., dict[str, tf.Tensor]]]:
+        """Return `serving_default`, `generate` and `generate_png` as concrete functions."""
+        inputs = [tf.TensorSpec([None], tf.int64, name="seed")]
+        if self.classes:
+            inputs.append(tf.TensorSpec([None], tf.int64, name="label"))
+        generate = tf.function(lambda *a: {"image": self._answer(*a)}, input_signature=inputs)
+        png = tf.function(lambda *a: {"png": _encode(self._answer(*a))}, input_signature=inputs)
+        return {"serving_default": generate, "generate": generate, "generate_png": png}
+
+
+def _encode(images: tf.Tensor) -> tf.Tensor:
+    return tf.map_fn(tf.io.encode_png, images, fn_output_signature=tf.string)
+
+
+def save(module: GeneratorModule, folder: str, config: TrainerConfig, card: str) -> None:
+    """Write the SavedModel with everything that travels with it.
+
+    Args:
+      module: What to serve.
+      folder: New folder for the SavedModel.
+      config: The training's settings; its recipe is stored in `assets.extra/recipe.yaml`.
+      card: The model card, Markdown.
+    """
+    tf.saved_model.save(module, folder, signatures=module.signatures())
+    extra = Path(folder) / EXTRA
+    extra.mkdir()
+    (extra / "recipe.yaml").write_text(config.recipe, encoding="utf-8")
+    (extra / "model_card.md").write_text(card, encoding="utf-8")
+    with tf.io.TFRecordWriter(str(extra / WARMUP)) as writer:
+        for request in _warmup_requests(bool(module.classes)):
+            log = prediction_log_pb2.PredictionLog(
+                predict_log=prediction_log_pb2.PredictLog(request=request)
+            )
+            writer.write(log.SerializeToString())
+
+
+def _warmup_requests(conditional: bool) -> list[predict_pb2.PredictRequest]:
+    """Build one request per signature and batch size: TF Serving replays them before it answers."""
+    requests = []
+    for signature in ("serving_default", "generate", "generate_png"):
+        for batch in WARMUP_BATCHES:
+            request = predict_pb2.PredictRequest(
+                model_spec=model_pb2.ModelSpec(signature_name=signature)
+            )
+            zeros = tf.make_tensor_proto([0] * batch, tf.int64)
+            request.inputs["seed"].CopyFrom(zeros)
+            if conditional:
+                request.inputs["label"].CopyFrom(zeros)
+            requests.append(request)
+    return requests
