@@ -1,0 +1,214 @@
+"""Client for generators and captioners on the embedded server or on TensorFlow Serving.
+
+Needs grpcio, protobuf and numpy; TensorFlow is not imported.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, NamedTuple
+
+import grpc
+import numpy as np
+
+from serving import wire
+from serving.errors import (
+    DeadlineError,
+    NotFoundError,
+    RejectedError,
+    RequestError,
+    UnavailableError,
+)
+
+# gRPC itself retries, within the deadline of the call: five tries is the most it allows.
+_RETRIES = {
+    "methodConfig": [
+        {
+            "name": [{}],
+            "retryPolicy": {
+                "maxAttempts": 5,
+                "initialBackoff": "0.1s",
+                "maxBackoff": "2s",
+                "backoffMultiplier": 2,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+    ]
+}
+_OPTIONS = [
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.service_config", json.dumps(_RETRIES)),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 2000),
+]
+_STATES = {10: "START", 20: "LOADING", 30: "AVAILABLE", 40: "UNLOADING", 50: "END"}
+_ERRORS: dict[str, type[RequestError]] = {
+    "NOT_FOUND": NotFoundError,
+    "INVALID_ARGUMENT": RejectedError,
+    "FAILED_PRECONDITION": RejectedError,
+    "OUT_OF_RANGE": RejectedError,
+    "UNAVAILABLE": UnavailableError,
+    "DEADLINE_EXCEEDED": DeadlineError,
+}
+
+Version = int | str | None
+
+
+class Answer(NamedTuple):
+    """Output arrays by name, and the version of the model that made them."""
+
+    outputs: Mapping[str, np.ndarray]
+    version: int
+
+
+class Images(NamedTuple):
+    """Generated images, uint8[B,H,W,C], and the version of the model that made them."""
+
+    images: np.ndarray
+    version: int
+
+
+class Pngs(NamedTuple):
+    """Generated images as PNG files, and the version of the model that made them."""
+
+    pngs: list[bytes]
+    version: int
+
+
+class Captions(NamedTuple):
+    """Sentences, their log probabilities float32[B], and the version that wrote them."""
+
+    captions: list[str]
+    log_probs: np.ndarray
+    version: int
+
+
+class VersionStatus(NamedTuple):
+    """State of one version: START, LOADING, AVAILABLE, UNLOADING or END; error if it failed."""
+
+    version: int
+    state: str
+    error: str
+
+
+class Client:
+    """One model on one server; use as a context manager or call `close`.
+
+    Calls are retried with growing pauses when the server is UNAVAILABLE, and only then. `version`
+    chooses one: a number, a label ("stable"), or None for the latest.
+
+    Raises (every method):
+      RequestError: Or one of its subclasses, by what the server answered.
+    """
+
+    def __init__(self, target: str, model: str, *, timeout_s: float = 30.0) -> None:
+        self.target, self.model, self._timeout_s = target, model, timeout_s
+        self._channel = grpc.insecure_channel(target, options=_OPTIONS)
+
+    def generate(
+        self, seeds: Sequence[int], labels: Sequence[int] | None = None, version: Version = None
+    ) -> Images:
+        """Return one image per seed (and label, for conditional models)."""
+        answer = self.predict("generate", _latents(seeds, labels), version)
+        return Images(answer.outputs["image"], answer.version)
+
+    def generate_png(
+        self, seeds: Sequence[int], labels: Sequence[int] | None = None, version: Version = None
+    ) -> Pngs:
+        """Return one PNG file per seed (and label, for conditional models)."""
+        answer = self.predict("generate_png", _latents(seeds, labels), version)
+        return Pngs(answer.outputs["png"].tolist(), answer.version)
+
+    def caption(self, images: Sequence[bytes], version: Version = None) -> Captions:
+        """Return one sentence per encoded image (JPEG or PNG)."""
+        inputs = {"image_bytes": np.array(list(images), np.object_)}
+        answer = self.predict("caption", inputs, version)
+        sentences = [text.decode() for text in answer.outputs["caption"].tolist()]
+        return Captions(sentences, answer.outputs["log_prob"], answer.version)
+
+    def predict(
+        self, signature: str, inputs: Mapping[str, np.ndarray], version: Version = None
+    ) -> Answer:
+        """Run any signature on arrays; an empty name means `serving_default`."""
+        request = wire.message("PredictRequest")()
+        self._choose(request.model_spec, version)
+        request.model_spec.signature_name = signature
+        for alias, values in inputs.items():
+            wire.fill(request.inputs[alias], values)
+        response = self._call("PredictionService/Predict", request, "PredictResponse")
+        outputs = {alias: wire.array(proto) for alias, proto in response.outputs.items()}
+        return Answer(outputs, response.model_spec.version.value)
+
+    def status(self) -> list[VersionStatus]:
+        """Return every version the server has seen, highest first."""
+        request = wire.message("GetModelStatusRequest")()
+        request.model_spec.name = self.model
+        response = self._call("ModelService/GetModelStatus", request, "GetModelStatusResponse")
+        rows = [
+            VersionStatus(row.version, _STATES.get(row.state, "UNKNOWN"), row.status.error_message)
+            for row in response.model_version_status
+        ]
+        return sorted(rows, reverse=True)
+
+    def metadata(self, version: Version = None) -> dict[str, Any]:
+        """Return the SignatureDefs by name (protobuf messages) of one version."""
+        request = wire.message("GetModelMetadataRequest")(metadata_field=["signature_def"])
+        self._choose(request.model_spec, version)
+        response = self._call(
+            "PredictionService/GetModelMetadata", request, "GetModelMetadataResponse"
+        )
+        signatures = wire.message("SignatureDefMap")()
+        signatures.ParseFromString(response.metadata["signature_def"].value)
+        return dict(signatures.signature_def)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._channel.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _choose(self, spec: Any, version: Version) -> None:
+        spec.name = self.model
+        if isinstance(version, str):
+            spec.version_label = version
+        elif version is not None:
+            spec.version.value = version
+
+    def _call(self, method: str, request: Any, answer: str) -> Any:
+        call = self._channel.unary_unary(
+            f"/tensorflow.serving.{method}",
+            request_serializer=type(request).SerializeToString,
+            response_deserializer=wire.message(answer).FromString,
+        )
+        try:
+            return call(request, timeout=self._timeout_s)
+        except grpc.RpcError as error:
+            raise self._typed(error) from None
+
+    def _typed(self, error: grpc.RpcError) -> RequestError:
+        code, details = error.code().name, error.details()
+        kind = _ERRORS.get(code, RequestError)
+        if kind is UnavailableError:
+            details = f"no model server answers at {self.target}: {details}"
+        elif kind is DeadlineError:
+            details = f"no answer from {self.target} within {self._timeout_s:g} s"
+        return kind(code, f"{details} (model '{self.model}')")
+
+
+def _latents(seeds: Sequence[int], labels: Sequence[int] | None) -> dict[str, np.ndarray]:
+    inputs = {"seed": np.array(seeds, np.int64)}
+    if labels is not None:
+        inputs["label"] = np.array(labels, np.int64)
+    return inputs

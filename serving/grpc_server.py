@@ -1,0 +1,158 @@
+"""The gRPC face: PredictionService, ModelService and health on one port."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from concurrent import futures
+from typing import Any, TypeVar
+
+import grpc
+from tensorflow.python.eager.cancellation import CancellationManager
+from tensorflow_serving.apis import (
+    model_management_pb2,
+    model_service_pb2_grpc,
+    prediction_service_pb2_grpc,
+)
+
+from serving import config
+from serving.classify import classify, multi_inference, regress
+from serving.core import RELOAD_WAIT_S, ServerCore
+from serving.errors import ServingError
+from serving.health import Health
+from serving.metadata import check_fields, metadata
+from serving.predict import predict
+from serving.status import Code, StatusError, invalid, truncated
+
+log = logging.getLogger("serving")
+Answer = TypeVar("Answer")
+MAX_MESSAGE_BYTES = 2**31 - 1
+
+
+def _answered(context: grpc.ServicerContext, work: Callable[[], Answer]) -> Answer:
+    """Return what `work` answers; whatever it raises becomes a status, never a dead server."""
+    try:
+        return work()
+    except StatusError as fault:
+        code, message = fault.code, fault.message
+        left = context.time_remaining()
+        if code == Code.CANCELLED and left is not None and left <= 0:
+            code, message = Code.DEADLINE_EXCEEDED, "Deadline Exceeded"
+    except Exception as error:
+        log.exception("a request failed in an unforeseen way")
+        code, message = Code.INTERNAL, f"{type(error).__name__}: {error}"
+    context.abort(code, truncated(message))
+    raise AssertionError("abort raises")
+
+
+class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
+    """Predict, Classify, Regress, MultiInference and GetModelMetadata."""
+
+    def __init__(self, core: ServerCore, as_content: bool) -> None:
+        self._core, self._as_content = core, as_content
+
+    def Predict(self, request, context):  # noqa: N802
+        """Answer a PredictRequest; the client's deadline or hanging up abandons the run."""
+
+        def work():  # type: ignore[no-untyped-def]
+            if not request.HasField("model_spec"):
+                raise invalid("Missing ModelSpec")
+            cancel = CancellationManager()
+            if not context.add_callback(cancel.start_cancel):
+                raise StatusError(Code.CANCELLED, "Request was cancelled before it was started")
+            with self._core.use(request.model_spec) as servable:
+                return predict(servable, request, cancel, self._as_content)
+
+        return _answered(context, work)
+
+    def Classify(self, request, context):  # noqa: N802
+        """Answer a ClassificationRequest."""
+        return self._held(context, request.model_spec, lambda s: classify(s, request))
+
+    def Regress(self, request, context):  # noqa: N802
+        """Answer a RegressionRequest."""
+        return self._held(context, request.model_spec, lambda s: regress(s, request))
+
+    def MultiInference(self, request, context):  # noqa: N802
+        """Answer a MultiInferenceRequest; its first task names the model."""
+        if not request.tasks:
+            context.abort(Code.INVALID_ARGUMENT, "Inference request has no tasks.")
+        spec = request.tasks[0].model_spec
+        return self._held(context, spec, lambda s: multi_inference(s, request))
+
+    def GetModelMetadata(self, request, context):  # noqa: N802
+        """Answer a GetModelMetadataRequest."""
+
+        def work():  # type: ignore[no-untyped-def]
+            check_fields(request)
+            with self._core.use(request.model_spec) as servable:
+                return metadata(servable)
+
+        return _answered(context, work)
+
+    def _held(self, context: grpc.ServicerContext, spec: Any, work: Callable) -> Any:
+        def run() -> Any:
+            with self._core.use(spec) as servable:
+                return work(servable)
+
+        return _answered(context, run)
+
+
+class ModelService(model_service_pb2_grpc.ModelServiceServicer):
+    """GetModelStatus and HandleReloadConfigRequest."""
+
+    def __init__(self, core: ServerCore) -> None:
+        self._core = core
+
+    def GetModelStatus(self, request, context):  # noqa: N802
+        """Answer a GetModelStatusRequest."""
+
+        def work():  # type: ignore[no-untyped-def]
+            if not request.HasField("model_spec"):
+                raise invalid("Missing ModelSpec")
+            return self._core.status(request.model_spec)
+
+        return _answered(context, work)
+
+    def HandleReloadConfigRequest(self, request, context):  # noqa: N802
+        """Replace the model config, within the client's deadline."""
+
+        def work():  # type: ignore[no-untyped-def]
+            left = context.time_remaining()
+            wait = RELOAD_WAIT_S if left is None else min(RELOAD_WAIT_S, left)
+            try:
+                self._core.reload(config.validated(request.config), wait)
+            except ServingError as error:
+                raise invalid(str(error)) from error
+            response = model_management_pb2.ReloadConfigResponse()
+            response.status.SetInParent()
+            return response
+
+        return _answered(context, work)
+
+
+def build(core: ServerCore, health: Health, as_content: bool, threads: int = 0) -> grpc.Server:
+    """Return a gRPC server with every service, not yet bound to a port.
+
+    Args:
+      core: The models.
+      health: The health service.
+      as_content: See `predict`.
+      threads: Requests answered at once; 0 means four per CPU, at least eight.
+    """
+    threads = threads or max(8, 4 * (os.cpu_count() or 1))
+    server = grpc.server(
+        futures.ThreadPoolExecutor(threads, thread_name_prefix="grpc"),
+        options=[
+            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.so_reuseport", 0),  # else a second server would quietly share the port
+        ],
+    )
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
+        PredictionService(core, as_content), server
+    )
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(core), server)
+    server.add_generic_rpc_handlers((health.handler(),))
+    return server

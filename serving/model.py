@@ -1,0 +1,182 @@
+"""One model's versions: loaded before unloaded, kept while in use, retried when changed."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tensorflow_serving.apis import get_model_status_pb2
+
+from serving import versions
+from serving.config import ModelSettings
+from serving.servable import Servable, load
+from serving.status import Code, StatusError, invalid
+from serving.warmup import warm_up
+
+State = get_model_status_pb2.ModelVersionStatus
+log = logging.getLogger("serving")
+
+
+@dataclass
+class Entry:
+    """A version's state; `seen` is the folder as it was before the last load."""
+
+    state: int = State.START
+    error: StatusError | None = None
+    servable: Servable | None = None
+    users: int = 0
+    seen: versions.Fingerprint = ()
+
+
+class Model:
+    """All versions of one model that were ever seen; `poll` moves them, requests `use` them."""
+
+    def __init__(self, settings: ModelSettings) -> None:
+        self.settings = settings
+        self.polled = threading.Event()
+        self._lock = threading.Lock()
+        self._entries: dict[int, Entry] = {}
+        self._missing_reported = False
+
+    def statuses(self) -> dict[int, tuple[int, StatusError | None]]:
+        """Return state and error by version, highest version first."""
+        with self._lock:
+            return {v: (e.state, e.error) for v, e in sorted(self._entries.items(), reverse=True)}
+
+    def available(self) -> list[int]:
+        """Return the versions that answer, highest first."""
+        return [v for v, (state, _) in self.statuses().items() if state == State.AVAILABLE]
+
+    def pick(self, version: int | None = None, label: str = "") -> int:
+        """Return the version a request means.
+
+        Raises:
+          StatusError: INVALID_ARGUMENT for an unknown label, NOT_FOUND for a version not available.
+        """
+        name = self.settings.name
+        if label:
+            if label not in self.settings.labels:
+                raise invalid(f"Unrecognized servable version label: {label}")
+            version = self.settings.labels[label]
+        ready = self.available()
+        if version is None and ready:
+            return ready[0]
+        if version not in ready:
+            wanted = f"Latest({name})" if version is None else f"Specific({name}, {version})"
+            raise StatusError(Code.NOT_FOUND, f"Servable not found for request: {wanted}")
+        return version
+
+    @contextmanager
+    def use(self, version: int | None = None, label: str = "") -> Iterator[Servable]:
+        """Hold a version for the length of a request; it is not unloaded before.
+
+        Raises:
+          StatusError: As `pick`.
+        """
+        entry, servable = self._take(version, label)
+        try:
+            yield servable
+        finally:
+            with self._lock:
+                entry.users -= 1
+                self._end_if_unused(entry)
+
+    def _take(self, version: int | None, label: str) -> tuple[Entry, Servable]:
+        while True:
+            entry = self._entries[self.pick(version, label)]
+            with self._lock:
+                # Between the choice and the lock it may have left; then choose again.
+                if entry.state == State.AVAILABLE and entry.servable is not None:
+                    entry.users += 1
+                    return entry, entry.servable
+
+    def poll(self) -> None:
+        """Look at the folder once and load and unload what the policy asks for."""
+        try:
+            found = versions.scan(self.settings.base_path)
+        except OSError as error:
+            if not self._missing_reported:
+                log.warning("model %s: keeping what is loaded: %s", self.settings.name, error)
+            self._missing_reported = True
+            return
+        finally:
+            self.polled.set()
+        self._missing_reported = False
+        self._note(found)
+        while True:
+            wanted = versions.choose(self.settings.policy, self._loadable(found))
+            ready = self.available()
+            missing = [version for version in wanted if version not in ready]
+            if not missing:
+                break
+            # The highest first; after a failure the choice is made anew without it.
+            self._load(missing[0], found[missing[0]])
+        if not found or set(wanted) & set(ready):
+            for version in ready:
+                if version not in wanted:
+                    self._unload(version)
+
+    def retire(self) -> None:
+        """Unload everything (the model left the config)."""
+        for version in self.available():
+            self._unload(version)
+
+    def _note(self, found: dict[int, Path]) -> None:
+        """Show half-written versions as START, and forget failures whose folder changed."""
+        with self._lock:
+            for version, entry in list(self._entries.items()):
+                gone = version not in found
+                if (entry.state == State.START and gone) or (
+                    entry.error and not gone and entry.seen != versions.fingerprint(found[version])
+                ):
+                    del self._entries[version]
+        for version in versions.choose(self.settings.policy, found):
+            if not versions.has_graph(found[version]):
+                with self._lock:
+                    entry = self._entries.setdefault(version, Entry())
+                    if entry.state == State.END and not entry.error:
+                        entry.state = State.START
+
+    def _loadable(self, found: dict[int, Path]) -> list[int]:
+        with self._lock:
+            known = dict(self._entries)
+        return [
+            version
+            for version, path in found.items()
+            if (version in known and known[version].state == State.AVAILABLE)
+            or (versions.has_graph(path) and not (version in known and known[version].error))
+        ]
+
+    def _load(self, version: int, path: Path) -> None:
+        name = self.settings.name
+        entry = Entry(state=State.LOADING, seen=versions.fingerprint(path))
+        with self._lock:
+            self._entries[version] = entry
+        log.info("model %s: loading version %d", name, version)
+        try:
+            servable = load(name, version, path)
+            count = warm_up(servable, path)
+        except StatusError as fault:
+            log.warning("model %s: version %d not served: %s", name, version, fault.message)
+            with self._lock:
+                entry.state, entry.error = State.END, fault
+            return
+        with self._lock:
+            entry.servable, entry.state = servable, State.AVAILABLE
+        log.info("model %s: version %d available (%d warm-up requests)", name, version, count)
+
+    def _unload(self, version: int) -> None:
+        log.info("model %s: unloading version %d", self.settings.name, version)
+        with self._lock:
+            entry = self._entries[version]
+            entry.state = State.UNLOADING
+            self._end_if_unused(entry)
+
+    @staticmethod
+    def _end_if_unused(entry: Entry) -> None:
+        if entry.state == State.UNLOADING and entry.users == 0:
+            entry.state, entry.servable = State.END, None

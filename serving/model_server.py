@@ -1,0 +1,112 @@
+"""The embedded model server as an object: start, port, stop, or a `with` block."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+from serving import config, grpc_server
+from serving.core import ServerCore
+from serving.errors import ServingError
+from serving.health import Health
+
+log = logging.getLogger("serving")
+
+
+class ModelServer:
+    """Speaks TensorFlow Serving's gRPC API for SavedModels on this machine.
+
+    Example:
+      >>> with ModelServer(config.single("digits", Path("/models/digits")), port=0) as server:
+      ...     client = Client(server.target, "digits")
+    """
+
+    def __init__(
+        self,
+        models: Mapping[str, config.ModelSettings],
+        *,
+        host: str = "127.0.0.1",
+        port: int = 8500,
+        poll_s: float = 1.0,
+        threads: int = 0,
+        as_content: bool = False,
+    ) -> None:
+        self._models, self.host, self._port = models, host, port
+        self.core = ServerCore(poll_s)
+        self.health = Health()
+        self._grpc = grpc_server.build(self.core, self.health, as_content, threads)
+
+    @property
+    def port(self) -> int:
+        """The gRPC port; the real one after `start` when 0 was asked for."""
+        return self._port
+
+    @property
+    def target(self) -> str:
+        """The address clients connect to."""
+        return address(self.host, self._port)
+
+    def start(self) -> ModelServer:
+        """Bind the port, load every model, then answer.
+
+        A model whose folder holds no version yet is waited for while the server answers.
+
+        Raises:
+          ServingError: If the port is taken, or a model has versions and none of them loads.
+        """
+        try:
+            self._port = self._grpc.add_insecure_port(self.target)
+        except RuntimeError as error:
+            raise ServingError(f"cannot listen on {self.target}: the port is taken") from error
+        self.core.start(self._models)
+        broken = [line for model in self.core.models().values() if (line := _broken(model))]
+        if broken:
+            self.stop(0.0)
+            raise ServingError("; ".join(broken))
+        self._grpc.start()
+        return self
+
+    def stop(self, grace_s: float = 10.0) -> None:
+        """Refuse new requests, let those under way finish for `grace_s` seconds, then end them."""
+        self.health.leave()
+        self._grpc.stop(grace_s).wait()
+        self.core.stop()
+
+    def __enter__(self) -> ModelServer:
+        return self.start()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop(1.0)
+
+
+def serve_folder(name: str, base_path: str | Path, **options) -> ModelServer:  # type: ignore[no-untyped-def]
+    """Return a server for one model, not yet started; options as `ModelServer`.
+
+    Raises:
+      ServingError: If the base path is no directory.
+    """
+    return ModelServer(config.single(name, Path(base_path)), **options)
+
+
+def address(host: str, port: int) -> str:
+    """Return host:port, with brackets around an IPv6 host."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _broken(model) -> str:  # type: ignore[no-untyped-def]
+    """Say why none of a model's versions loads, or nothing if one did or none is there yet."""
+    failures = {v: error for v, (_, error) in model.statuses().items() if error}
+    if model.available() or not failures:
+        return ""
+    version, error = next(iter(failures.items()))
+    return (
+        f"no version of model '{model.settings.name}' in {model.settings.base_path} can be "
+        f"served; version {version}: {error.message}"
+    )

@@ -1,0 +1,104 @@
+"""The API's messages without TensorFlow: clients start in a fraction of a second.
+
+The published stubs import `tensorflow`, which takes seconds. `messages.binpb` holds the same
+descriptors (a serialised FileDescriptorSet); `python -m serving.wire` writes it anew from the
+stubs. The messages live in a descriptor pool of their own, so a process may hold both.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+
+DESCRIPTORS = Path(__file__).with_name("messages.binpb")
+_API = "tensorflow.serving."
+
+# Only what clients of generators and captioners send and receive; numbers of types.proto.
+_DTYPES: dict[int, tuple[type[np.generic] | type[object], str]] = {
+    1: (np.float32, "float_val"),
+    2: (np.float64, "double_val"),
+    3: (np.int32, "int_val"),
+    4: (np.uint8, "int_val"),
+    7: (np.object_, "string_val"),
+    9: (np.int64, "int64_val"),
+    10: (np.bool_, "bool_val"),
+}
+_NUMBERS = {np.dtype(kind): number for number, (kind, _) in _DTYPES.items()}
+
+
+@cache
+def _pool() -> descriptor_pool.DescriptorPool:
+    pool = descriptor_pool.DescriptorPool()
+    files = descriptor_pb2.FileDescriptorSet.FromString(DESCRIPTORS.read_bytes())
+    for file in files.file:
+        pool.Add(file)
+    return pool
+
+
+@cache
+def message(name: str) -> Any:
+    """Return the message class `tensorflow.serving.NAME`."""
+    return message_factory.GetMessageClass(_pool().FindMessageTypeByName(_API + name))
+
+
+def fill(proto: Any, array: np.ndarray) -> None:
+    """Write an array (of a dtype in the table above; object arrays hold bytes) into a TensorProto.
+
+    Raises:
+      KeyError: For another dtype.
+    """
+    proto.dtype = _NUMBERS[array.dtype]
+    for size in array.shape:
+        proto.tensor_shape.dim.add(size=size)
+    if array.dtype == np.object_:
+        proto.string_val.extend(array.ravel().tolist())
+    else:
+        proto.tensor_content = np.ascontiguousarray(array).tobytes()
+
+
+def array(proto: Any) -> np.ndarray:
+    """Return a TensorProto's values, from the typed field or from tensor_content.
+
+    Raises:
+      ValueError: If the dtype is none of the table's or the values do not fill the shape.
+    """
+    if proto.dtype not in _DTYPES:
+        raise ValueError(f"an answer of dtype number {proto.dtype}, which no client here reads")
+    kind, field = _DTYPES[proto.dtype]
+    shape = [dim.size for dim in proto.tensor_shape.dim]
+    if proto.tensor_content:
+        return np.frombuffer(proto.tensor_content, kind).reshape(shape)
+    return np.array(getattr(proto, field), kind).reshape(shape)
+
+
+def _collect(file: Any, into: dict[str, descriptor_pb2.FileDescriptorProto]) -> None:
+    if file.name in into:
+        return
+    for dependency in file.dependencies:
+        _collect(dependency, into)
+    into[file.name] = descriptor_pb2.FileDescriptorProto()
+    file.CopyToProto(into[file.name])
+
+
+def from_stubs() -> bytes:
+    """Return the descriptors of the installed stubs, dependencies first."""
+    from tensorflow_serving.apis import (
+        get_model_metadata_pb2,
+        get_model_status_pb2,
+        model_management_pb2,
+        predict_pb2,
+    )
+
+    files: dict[str, descriptor_pb2.FileDescriptorProto] = {}
+    for stub in (predict_pb2, get_model_metadata_pb2, get_model_status_pb2, model_management_pb2):
+        _collect(stub.DESCRIPTOR, files)
+    joined = descriptor_pb2.FileDescriptorSet(file=list(files.values()))
+    return joined.SerializeToString(deterministic=True)
+
+
+if __name__ == "__main__":
+    DESCRIPTORS.write_bytes(from_stubs())
