@@ -1,0 +1,1 @@
+"""Brings a TFDS data set into the pipeline as sharded tf.Examples."""
