@@ -15,6 +15,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from trainer.errors import UserError
 from trainer.settings import TrainerConfig
 
 KEPT = 2
@@ -47,18 +48,26 @@ class Checkpoints:
     def restore(self) -> bool:
         """Go back to the newest checkpoint that can be read whole; False when there is none.
 
-        The order: the newest, then the one before it (a torn file costs one interval, not the
-        run), then the beginning.
+        The order: the newest, then the one before it: a torn file costs one interval, not the run.
+
+        Raises:
+          UserError: There are checkpoints and none can be read. Not a fresh start: a failed read
+            may have overwritten some of the weights already.
         """
-        for path in reversed(self._manager.checkpoints):
+        paths = self._manager.checkpoints
+        for path in reversed(paths):
             try:
                 self._checkpoint.restore(path).assert_existing_objects_matched()
-            except (tf.errors.OpError, AssertionError, ValueError) as error:
+            except (tf.errors.OpError, AssertionError, IndexError, ValueError) as error:
                 logging.warning(
                     "checkpoint %s cannot be read, trying the one before: %s", path, error
                 )
             else:
                 return True
+        if paths:
+            raise UserError(
+                f"no checkpoint in '{self.folder}' can be read: remove that folder to begin again"
+            )
         return False
 
     def save(self, step: int) -> None:

@@ -1,0 +1,124 @@
+"""The one wiring function: a recipe and its folders in, a TFX pipeline out.
+
+Runners only call it; local and Kubeflow runs therefore have the same nodes.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tfx.components import ExampleValidator, ImportSchemaGen, Pusher, StatisticsGen, Trainer
+from tfx.dsl.components.base.base_node import BaseNode
+from tfx.orchestration import metadata, pipeline
+from tfx.proto import pusher_pb2, trainer_pb2
+
+from components import datasets
+from components.data_check.component import DataCheck
+from components.evaluator.component import GenerativeEvaluator
+from components.example_gen.component import TfdsExampleGen
+from components.serving_check.component import ServingCheck
+from pipeline import config
+from pipeline.nodes import IN_MEMORY_BEAM
+from pipeline.paths import Paths
+from pipeline.recipe import Recipe
+from trainer.settings import DataSettings, TrainerConfig
+
+
+def create_pipeline(recipe: Recipe, paths: Paths) -> pipeline.Pipeline:
+    """Wire the components of a run.
+
+    Args:
+      recipe: What to run.
+      paths: Where everything goes; only named here, nothing is created.
+
+    Returns:
+      The pipeline, with caching as the recipe says and metadata in SQLite.
+
+    Raises:
+      UserError: The recipe's parts do not fit together.
+    """
+    return pipeline.Pipeline(
+        pipeline_name=recipe.name,
+        pipeline_root=str(paths.artifacts),
+        components=_components(recipe, paths),
+        enable_cache=recipe.cache,
+        metadata_connection_config=metadata.sqlite_metadata_connection_config(str(paths.metadata)),
+        beam_pipeline_args=list(recipe.beam.args or IN_MEMORY_BEAM),
+    )
+
+
+def _components(recipe: Recipe, paths: Paths) -> list[BaseNode]:
+    spec = datasets.get(recipe.data.dataset)
+
+    # Data: read, describe, check. Nothing learns from data that did not pass.
+    examples = TfdsExampleGen(
+        dataset=recipe.data.dataset,
+        splits={"train": recipe.data.train, "eval": recipe.data.eval},
+        data_dir=str(paths.data),
+        limit=recipe.data.limit,
+    )
+    statistics = StatisticsGen(examples=examples.outputs["examples"])
+    schema = ImportSchemaGen(schema_file=str(spec.schema_file))
+    validator = ExampleValidator(
+        statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
+    )
+    data_check = DataCheck(
+        examples=examples.outputs["examples"],
+        statistics=statistics.outputs["statistics"],
+        anomalies=validator.outputs["anomalies"],
+        dataset=recipe.data.dataset,
+    )
+
+    # Model: train, judge, try out. The trainer's code is named, never imported.
+    trainer = Trainer(
+        run_fn="trainer.run_fn.run_fn",
+        examples=examples.outputs["examples"],
+        train_args=trainer_pb2.TrainArgs(splits=["train"]),
+        eval_args=trainer_pb2.EvalArgs(splits=["eval"]),
+        custom_config={"trainer": _trainer_config(recipe, paths).model_dump_json()},
+    )
+    trainer.add_upstream_node(data_check)
+    evaluator = GenerativeEvaluator(
+        model=trainer.outputs["model"],
+        examples=examples.outputs["examples"],
+        model_run=trainer.outputs["model_run"],
+        evaluation=json.dumps(recipe.evaluate.model_dump(mode="json")),
+    )
+    serving_check = ServingCheck(model=trainer.outputs["model"])
+
+    # Deployment: only what both blessed.
+    pusher = Pusher(
+        model=trainer.outputs["model"],
+        model_blessing=evaluator.outputs["blessing"],
+        infra_blessing=serving_check.outputs["blessing"],
+        push_destination=pusher_pb2.PushDestination(
+            filesystem=pusher_pb2.PushDestination.Filesystem(
+                base_directory=str(paths.serving(recipe.push.model_name))
+            )
+        ),
+    )
+    return [
+        examples,
+        statistics,
+        schema,
+        validator,
+        data_check,
+        trainer,
+        evaluator,
+        serving_check,
+        pusher,
+    ]
+
+
+def _trainer_config(recipe: Recipe, paths: Paths) -> TrainerConfig:
+    spec = datasets.get(recipe.data.dataset)
+    return TrainerConfig(
+        data=DataSettings(
+            dataset=spec.name, image_shape=spec.image_shape, label_names=spec.label_names
+        ),
+        model=recipe.model,
+        train=recipe.train,
+        checkpoint_root=str(Path(paths.checkpoints)),
+        recipe=config.dump(recipe),
+    )

@@ -1,0 +1,190 @@
+"""The `genvision` command. Light: every heavy import waits until a command needs it."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+from typing import Any
+
+import click
+
+from trainer.errors import Interrupted, RunFailed, UserError
+
+_SET = click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a setting of the recipe."
+)
+_OUTPUT = click.option("--output-dir", metavar="DIR", help="Default: runs/RECIPE.")
+_DATA = click.option("--data-dir", metavar="DIR", help="Prepared TFDS data. Default: runs/data.")
+
+_GOES_ON = "finished nodes are kept, the same command goes on from them"
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="genvision")
+def cli() -> None:
+    """Train, judge, deploy and ask image generators and captioners.
+
+    Begin with `genvision run digits_cgan`. Exit codes: 0 done, 1 the gate refused the model or
+    training diverged, 2 something given is wrong, 130 and 143 interrupted (state saved).
+    """
+
+
+@cli.command()
+@click.argument("recipe")
+@_SET
+@click.option("--from", "first", metavar="NODE", help="Begin here, on the last run's outputs.")
+@click.option("--to", "last", metavar="NODE", help="End here.")
+@click.option("--no-cache", is_flag=True, help="Run every node, whatever is known.")
+@click.option("--dry-run", is_flag=True, help="Show recipe, nodes and folders; touch nothing.")
+@_DATA
+@_OUTPUT
+def run(
+    recipe: str,
+    overrides: tuple[str, ...],
+    first: str | None,
+    last: str | None,
+    no_cache: bool,
+    dry_run: bool,
+    data_dir: str | None,
+    output_dir: str | None,
+) -> None:
+    """Run a recipe end to end on this machine, from data to an answered request.
+
+    RECIPE is a name from `genvision recipes` or a YAML file. What an earlier run already made
+    from the same inputs and settings is reused.
+    """
+    from pipeline import config, nodes
+    from pipeline import run as local_run
+    from pipeline.paths import Paths
+
+    resolved = config.load(recipe, [*overrides, *(["cache=false"] if no_cache else [])])
+    paths = Paths.of(resolved.name, output_dir, data_dir)
+    nodes.check_range(first, last)
+    paths.check_writable()
+    if dry_run:
+        click.echo("\n".join(local_run.describe(resolved, paths)))
+        click.echo(f"{'nodes':9}{' > '.join(nodes.selected(first, last))}")
+        return
+    local_run.run(resolved, paths, first, last)
+
+
+@cli.command()
+def recipes() -> None:
+    """List the packaged recipes."""
+    from pipeline import config
+
+    rows = [("RECIPE", "DATASET", "FAMILY", "STEPS", "WHAT IT DOES")]
+    for name in config.names():
+        recipe = config.load(name)
+        family, steps = recipe.model.family, str(recipe.train.steps)
+        rows.append((name, recipe.data.dataset, family, steps, recipe.description))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))
+        click.echo("  ".join(cells).rstrip())
+
+
+@cli.command()
+@click.argument("recipe")
+@_SET
+def show(recipe: str, overrides: tuple[str, ...]) -> None:
+    """Print a recipe as it would run, every default filled in (YAML)."""
+    from pipeline import config
+
+    resolved = config.load(recipe, overrides)
+    if recipe in config.names():
+        click.echo("\n".join(f"# {line}" for line in config.header(recipe).splitlines()))
+    click.echo(config.dump(resolved), nl=False)
+
+
+@cli.command()
+@click.argument("recipe", default="digits_cgan")
+@_OUTPUT
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", type=click.IntRange(0, 65535), default=8500, show_default=True)
+def serve(recipe: str, output_dir: str | None, host: str, port: int) -> None:
+    """Serve a recipe's pushed model over gRPC until Ctrl-C; new versions are picked up."""
+    from pipeline import config
+    from pipeline.paths import Paths
+    from pipeline.served import check_pushed
+    from serving import server
+
+    resolved = config.load(recipe)
+    base = Paths.of(resolved.name, output_dir).serving(resolved.push.model_name)
+    check_pushed(resolved.push.model_name, base)
+    server.run(model_name=resolved.push.model_name, model_base_path=base, host=host, port=port)
+
+
+@cli.command()
+@click.option("--label", "labels", type=int, multiple=True, help="Class to draw; repeatable.")
+@click.option("--count", type=click.IntRange(1, 10_000), default=16, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the first image.")
+@click.option("--out", default="sheet.png", show_default=True, metavar="PNG")
+@click.option("--recipe", default="digits_cgan", show_default=True)
+@_OUTPUT
+@click.option("--target", metavar="HOST:PORT", help="A running server. Default: start one briefly.")
+def generate(**options: Any) -> None:
+    """Draw images with a pushed model into one PNG sheet; the same seed draws the same image."""
+    from pipeline.generate import generate_sheet
+
+    click.echo(generate_sheet(**options))
+
+
+@cli.command()
+@click.argument("recipe")
+@click.option(
+    "--stage",
+    type=click.Choice(["record", "example", "batch", "sample"]),
+    required=True,
+    help="Which form of the items to look at.",
+)
+@click.option("--count", type=click.IntRange(1, 1000), default=20, show_default=True)
+@click.option("--out", metavar="PNG", help="Default: RECIPE-STAGE.png")
+@_SET
+@_DATA
+@_OUTPUT
+def inspect(recipe: str, stage: str, **options: Any) -> None:
+    """Show items at one stage of a recipe: a table, and a contact sheet as PNG."""
+    from pipeline.inspect import inspect_stage
+
+    click.echo(inspect_stage(recipe, stage, **options))
+
+
+def main() -> None:
+    """Run the command line; what a person can get wrong is one line on standard error."""
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        cli.main(standalone_mode=False)
+    except Exception as error:
+        code = _exit_code(error)
+        if code is None:
+            raise
+        text = error.format_message() if isinstance(error, click.ClickException) else str(error)
+        print(f"genvision: {' '.join(text.split()) or 'interrupted'}", file=sys.stderr)
+        sys.exit(code)
+    except KeyboardInterrupt:
+        print(
+            "genvision: interrupted; finished nodes are kept, the same command goes on from them",
+            file=sys.stderr,
+        )
+        sys.exit(130)
+
+
+def _exit_code(error: Exception) -> int | None:
+    """Exit code of an expected error; None for a defect of ours, which keeps its traceback."""
+    if isinstance(error, click.exceptions.Abort):
+        return 130
+    if isinstance(error, Interrupted):
+        return 128 + error.signal_number
+    if isinstance(error, RunFailed):
+        return 1
+    if isinstance(error, UserError | click.ClickException):
+        return 2
+    # The serving folder has an error family of its own: it imports nothing of ours.
+    errors = sys.modules.get("serving.errors")
+    return 2 if errors and isinstance(error, errors.ServingError) else None
+
+
+def _terminated(number: int, frame: FrameType | None) -> None:
+    raise Interrupted(number, f"terminated; {_GOES_ON}")

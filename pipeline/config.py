@@ -1,0 +1,136 @@
+"""Find, override, check and print recipes. No TensorFlow here: `--dry-run` answers at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from pipeline.recipe import Recipe
+from trainer.errors import UserError, unknown_name
+
+CONFIGS = Path(__file__).parent / "configs"
+
+
+def names() -> list[str]:
+    """Return the names of all packaged recipes, sorted."""
+    return sorted(path.stem for path in CONFIGS.glob("*.yaml"))
+
+
+def load(recipe: str, overrides: Iterable[str] = ()) -> Recipe:
+    """Resolve a recipe.
+
+    Args:
+      recipe: Name of a packaged recipe, or path of a YAML file of one's own.
+      overrides: Settings like `train.steps=200`; values are read as YAML.
+
+    Returns:
+      The checked, frozen recipe.
+
+    Raises:
+      UserError: No such recipe, a key that does not exist, or a value of the wrong kind; the
+        message names the nearest valid thing.
+    """
+    tree = _read(_find(recipe))
+    for override in overrides:
+        _set(tree, override)
+    try:
+        return Recipe.model_validate(tree)
+    except ValidationError as error:
+        raise UserError("; ".join(_explain(detail) for detail in error.errors())) from None
+
+
+def dump(recipe: Recipe) -> str:
+    """Write a recipe as YAML that `load` reads back to an equal one."""
+    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, width=100)
+
+
+def header(name: str) -> str:
+    """Return the comment block on top of a packaged recipe, without the comment signs."""
+    lines = (CONFIGS / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
+    return "\n".join(line.removeprefix("#").strip() for line in lines if line.startswith("#"))
+
+
+def settings(section: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every dotted key of a section with its value, depth first."""
+    for key in type(section).model_fields:
+        value = getattr(section, key)
+        if isinstance(value, BaseModel):
+            yield from settings(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def compact(value: Any) -> str:
+    """Write a setting's value in one line."""
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(compact, value))}]"
+    if isinstance(value, BaseModel):
+        given = {key: v for key, v in settings(value) if v is not None}
+        return "{" + ", ".join(f"{key}: {compact(v)}" for key, v in given.items()) + "}"
+    return "all" if value is None else str(value)
+
+
+def _find(recipe: str) -> Path:
+    if recipe.endswith((".yaml", ".yml")):
+        if not Path(recipe).is_file():
+            raise UserError(f"no recipe file '{recipe}': give an existing .yaml file or a name")
+        return Path(recipe)
+    if recipe not in names():
+        raise unknown_name("recipe", recipe, names())
+    return CONFIGS / f"{recipe}.yaml"
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"'{path}' is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(tree, dict):
+        raise UserError(f"'{path}' should hold a mapping of recipe sections")
+    return {"name": path.stem, **tree}
+
+
+def _set(tree: dict[str, Any], override: str) -> None:
+    """Apply `a.b=c` to the tree; whether the key exists is the model's business."""
+    key, sign, text = override.partition("=")
+    if not sign or not key:
+        raise UserError(f"'{override}' is no setting: write it as key=value, e.g. train.steps=200")
+    *path, last = key.split(".")
+    node = tree
+    for index, part in enumerate(path):
+        node = node.setdefault(part, {})
+        if not isinstance(node, dict):
+            raise UserError(f"'{'.'.join(path[: index + 1])}' is one value, it has no '{last}'")
+    try:
+        node[last] = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise UserError(f"the value of '{key}' cannot be read: '{text}'") from None
+
+
+def _explain(detail: ErrorDetails) -> str:
+    """Turn one of pydantic's findings into a line a person can act on."""
+    path = [str(part) for part in detail["loc"]]
+    key, given = ".".join(path), detail["input"]
+    if detail["type"] == "extra_forbidden":
+        known = _siblings(path)
+        return str(unknown_name("recipe key", key, known))
+    if detail["type"] == "missing":
+        return f"recipe key '{key}' is missing: give it in the recipe or with --set {key}=..."
+    return f"recipe key '{key}' is {given!r}: {detail['msg'][0].lower()}{detail['msg'][1:]}"
+
+
+def _siblings(path: list[str]) -> list[str]:
+    """List the keys that are valid beside the last part of `path`, as full dotted keys."""
+    section: Any = Recipe
+    for part in path[:-1]:
+        field = section.model_fields.get(part)
+        if field is None:
+            return []
+        section = field.annotation
+    prefix = ".".join([*path[:-1], ""]) if len(path) > 1 else ""
+    return [prefix + name for name in section.model_fields]

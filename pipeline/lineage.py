@@ -1,0 +1,109 @@
+"""Read-only questions to ML Metadata: what a node did, what it made, why it ran again."""
+
+from __future__ import annotations
+
+import datetime
+from typing import NamedTuple
+
+from ml_metadata import errors
+from ml_metadata.proto import metadata_store_pb2 as pb
+from tfx.orchestration import metadata
+
+CACHED = pb.Execution.CACHED
+DONE = (pb.Execution.COMPLETE, pb.Execution.CACHED)
+_OUTPUT = pb.Event.OUTPUT
+_INPUT = pb.Event.INPUT
+
+
+class Output(NamedTuple):
+    """One artifact that a node made."""
+
+    key: str
+    uri: str
+    properties: dict[str, str | int | float]
+
+
+class Lineage:
+    """Answers about one pipeline's runs from an open metadata store."""
+
+    def __init__(self, handle: metadata.Metadata, pipeline_name: str) -> None:
+        self._store = handle.store
+        self._pipeline = pipeline_name
+
+    def executions(self, node: str) -> list[pb.Execution]:
+        """Return all executions of a node, newest first."""
+        context = self._store.get_context_by_type_and_name("node", f"{self._pipeline}.{node}")
+        if context is None:
+            return []
+        try:
+            found = self._store.get_executions_by_context(context.id)
+        except errors.NotFoundError:
+            return []
+        return sorted(found, key=lambda execution: execution.id, reverse=True)
+
+    def outputs(self, execution: pb.Execution) -> list[Output]:
+        """Return what an execution made, or reused when it was cached."""
+        found = []
+        for key, artifact in self._artifacts(execution, _OUTPUT):
+            values = {**artifact.properties, **artifact.custom_properties}
+            plain = {name: _plain(value) for name, value in values.items()}
+            found.append(Output(key, artifact.uri, plain))
+        return found
+
+    def why(self, execution: pb.Execution, node: str) -> str:
+        """Say in words why an execution was answered from the cache, or why it was not."""
+        others = [e for e in self.executions(node) if e.id < execution.id]
+        if execution.last_known_state == CACHED:
+            maker = self._maker(execution, others)
+            when = f" of {_time(maker)}" if maker else ""
+            return f"same inputs and settings as in the run{when}"
+        before = next((e for e in others if e.last_known_state in DONE), None)
+        if before is None:
+            return "first run" if not others else "no finished run before"
+        changed = _changed_settings(before, execution)
+        if changed:
+            return f"changed: {', '.join(changed)}"
+        old, new = (dict(self._inputs(e)) for e in (before, execution))
+        moved = sorted(key for key in new if new[key] != old.get(key))
+        return f"new input: {', '.join(moved)}" if moved else "cache off"
+
+    def _inputs(self, execution: pb.Execution) -> list[tuple[str, int]]:
+        return [(key, artifact.id) for key, artifact in self._artifacts(execution, _INPUT)]
+
+    def _maker(self, cached: pb.Execution, others: list[pb.Execution]) -> pb.Execution | None:
+        """Find the execution that really made what a cached one reused."""
+        made = {artifact.id for _, artifact in self._artifacts(cached, _OUTPUT)}
+        for other in others:
+            if other.last_known_state != CACHED and made & {
+                artifact.id for _, artifact in self._artifacts(other, _OUTPUT)
+            }:
+                return other
+        return None
+
+    def _artifacts(
+        self, execution: pb.Execution, kind: pb.Event.Type
+    ) -> list[tuple[str, pb.Artifact]]:
+        events = self._store.get_events_by_execution_ids([execution.id])
+        keys = {e.artifact_id: e.path.steps[0].key for e in events if e.type == kind}
+        artifacts = self._store.get_artifacts_by_id(list(keys)) if keys else []
+        return [(keys[artifact.id], artifact) for artifact in artifacts]
+
+
+def _plain(value: pb.Value) -> str | int | float:
+    kind = value.WhichOneof("value")
+    return getattr(value, kind) if kind else ""
+
+
+def _time(execution: pb.Execution) -> str:
+    stamp = datetime.datetime.fromtimestamp(execution.create_time_since_epoch / 1000)
+    return stamp.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _changed_settings(before: pb.Execution, after: pb.Execution) -> list[str]:
+    names = set(before.custom_properties) | set(after.custom_properties)
+    return sorted(
+        name
+        for name in names
+        if before.custom_properties[name] != after.custom_properties[name]
+        and not name.startswith("__")
+    )

@@ -1,0 +1,77 @@
+"""Where a run's things lie, in one place."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from trainer.errors import UserError
+
+RUNS = Path("runs")
+"""Default parent of all output folders, below the working directory."""
+
+
+@dataclass(frozen=True)
+class Paths:
+    """The folders of one recipe's runs; everything below `output` belongs to them alone."""
+
+    output: Path
+    data: Path
+    """Prepared TFDS data; shared by all recipes, never written to when already prepared."""
+
+    @classmethod
+    def of(cls, recipe: str, output: str | None = None, data: str | None = None) -> Paths:
+        """Resolve the folders of `recipe`: defaults are `runs/<recipe>` and `runs/data`."""
+        return cls(
+            Path(output).resolve() if output else (RUNS / recipe).resolve(),
+            Path(data).resolve() if data else (RUNS / "data").resolve(),
+        )
+
+    @property
+    def artifacts(self) -> Path:
+        """TFX's pipeline root."""
+        return self.output / "artifacts"
+
+    @property
+    def metadata(self) -> Path:
+        """ML Metadata, SQLite."""
+        return self.output / "metadata.sqlite"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Unfinished trainings, one folder each."""
+        return self.output / "checkpoints"
+
+    @property
+    def cache(self) -> Path:
+        """What can be computed again: reference statistics of the evaluation."""
+        return self.output / "cache"
+
+    @property
+    def logs(self) -> Path:
+        """One log file per run."""
+        return self.output / "logs"
+
+    def serving(self, model_name: str) -> Path:
+        """Version folders of a pushed model: what TF Serving watches."""
+        return self.output / "serving" / model_name
+
+    def check_writable(self) -> None:
+        """Raise UserError when the output folder cannot be made or written to; create nothing."""
+        folder = self.output
+        while not folder.exists():
+            folder = folder.parent
+        if not folder.is_dir():
+            raise UserError(f"--output-dir {self.output}: '{folder}' is a file; name a folder")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise UserError(
+                f"--output-dir {self.output}: no permission to write in '{folder}'; "
+                "choose another folder"
+            )
+
+
+def shown(path: str | Path) -> str:
+    """Write a path as a person at this working directory would: relative when that is shorter."""
+    relative = os.path.relpath(path)
+    return relative if len(relative) < len(str(path)) else str(path)

@@ -1,0 +1,89 @@
+"""A local run as a person meets it: lock, log file, node lines, one request, summary."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline import config, lock, nodes
+from pipeline.console import Console, redirected
+from pipeline.paths import Paths, shown
+from pipeline.recipe import Recipe
+from trainer.errors import RunFailed, UserError
+
+if TYPE_CHECKING:
+    from pipeline.runners.local import NodeResult
+
+
+def run(recipe: Recipe, paths: Paths, first: str | None, last: str | None) -> None:
+    """Run a recipe, or the slice of it from node `first` to node `last`.
+
+    Raises:
+      UserError: Something given is wrong, or a slice needs an earlier run that is not there.
+      RunFailed: The gate refused the model; what was serving stays.
+      Interrupted: A signal came in training; the state is saved.
+    """
+    nodes.check_range(first, last)
+    paths.check_writable()
+    if first and not paths.metadata.exists():
+        raise UserError(
+            f"--from {first} continues an earlier run and there is none in "
+            f"'{shown(paths.output)}': run without --from first"
+        )
+    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    log = paths.logs / f"{stamp}.log"
+    with lock.held(paths), redirected(log) as console:
+        began = time.monotonic()
+        _announce(recipe, paths, log, console)
+        results = _run_nodes(recipe, paths, first, last, console)
+        # Imported only now: by here TensorFlow is loaded anyway.
+        from pipeline import summary
+
+        verdict = summary.tell(recipe, paths, results, console, time.monotonic() - began)
+    if not verdict.accepted:
+        raise RunFailed(verdict.text)
+
+
+def _announce(recipe: Recipe, paths: Paths, log: Path, console: Console) -> None:
+    """Print what is about to happen: every setting, and where things will go."""
+    for text in describe(recipe, paths):
+        console.line(text)
+    console.line(f"log      {shown(log)}")
+    console.line()
+    console.pending("starting TFX (some ten seconds)")
+
+
+def describe(recipe: Recipe, paths: Paths) -> list[str]:
+    """Put the resolved recipe into a few lines, one per section."""
+    lines = [f"{recipe.name}: {recipe.description}"]
+    for section in ("data", "model", "train", "evaluate", "push", "beam"):
+        pairs = config.settings(getattr(recipe, section))
+        text = ", ".join(f"{key} {config.compact(value)}" for key, value in pairs)
+        lines.append(f"{section:9}{text}")
+    lines.append(f"{'folders':9}output {shown(paths.output)}, data {shown(paths.data)}")
+    return lines
+
+
+def _run_nodes(
+    recipe: Recipe, paths: Paths, first: str | None, last: str | None, console: Console
+) -> dict[str, NodeResult]:
+    """Import TFX, wire, and run node after node."""
+    from tfx.orchestration.pipeline import RunOptions
+
+    from pipeline import build
+    from pipeline.runners.local import LocalRunner
+
+    def before(node: str, number: int, count: int) -> None:
+        console.pending(f"[{number}/{count}] {node} ...")
+
+    def after(result: NodeResult, number: int, count: int) -> None:
+        took = f"{result.seconds:6.1f} s"
+        console.line(f"[{number}/{count}] {result.node:20} {result.state:8}{took}  {result.why}")
+
+    paths.artifacts.mkdir(parents=True, exist_ok=True)
+    runner = LocalRunner(before, after)
+    ends = RunOptions([first] if first else None, [last] if last else None)
+    runner.run(build.create_pipeline(recipe, paths), ends if first or last else None)
+    return runner.results

@@ -1,0 +1,55 @@
+"""The embedded model server as a child process: started, awaited, asked, stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline.paths import shown
+from trainer.errors import UserError
+
+READY = re.compile(r"serving .* on (\S+:\d+)")
+
+
+@contextlib.contextmanager
+def server(model_name: str, base_path: Path, log: Path | None = None) -> Iterator[str]:
+    """Serve the newest version below `base_path` on a free loopback port.
+
+    Args:
+      model_name: Name clients ask for.
+      base_path: Folder of version folders.
+      log: Where the server's messages go; None drops them.
+
+    Yields:
+      The gRPC target, host:port; the version is loaded and warm.
+
+    Raises:
+      UserError: Nothing was pushed there yet, or the server could not start.
+    """
+    check_pushed(model_name, base_path)
+    command = [sys.executable, "-m", "serving.server", "--port", "0"]
+    command += ["--model-name", model_name, "--model-base-path", str(base_path)]
+    with contextlib.ExitStack() as stack:
+        sink = stack.enter_context(log.open("a")) if log else subprocess.DEVNULL
+        process = stack.enter_context(
+            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=sink, text=True)
+        )
+        stack.callback(process.terminate)
+        assert process.stdout is not None
+        ready = next(filter(None, map(READY.search, process.stdout)), None)
+        if ready is None:
+            raise UserError(f"the model server stopped at once; its messages are in {log}")
+        yield ready[1]
+
+
+def check_pushed(model_name: str, base_path: Path) -> None:
+    """Raise UserError when `base_path` holds no version folder yet."""
+    children = base_path.iterdir() if base_path.is_dir() else ()
+    if not any(child.name.isdecimal() for child in children):
+        raise UserError(
+            f"no version of '{model_name}' in '{shown(base_path)}': run its recipe first"
+        )
