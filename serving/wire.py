@@ -45,6 +45,12 @@ def message(name: str) -> Any:
     return message_factory.GetMessageClass(_pool().FindMessageTypeByName(_API + name))
 
 
+def dtype_name(number: int) -> str:
+    """Return a DataType's name in lower case: 4 is "uint8"."""
+    kinds = _pool().FindEnumTypeByName("tensorflow.DataType").values_by_number
+    return kinds[number].name.removeprefix("DT_").lower() if number in kinds else str(number)
+
+
 def fill(proto: Any, array: np.ndarray) -> None:
     """Write an array (of a dtype in the table above; object arrays hold bytes) into a TensorProto.
 
@@ -67,7 +73,9 @@ def array(proto: Any) -> np.ndarray:
       ValueError: If the dtype is none of the table's or the values do not fill the shape.
     """
     if proto.dtype not in _DTYPES:
-        raise ValueError(f"an answer of dtype number {proto.dtype}, which no client here reads")
+        raise ValueError(
+            f"an answer of dtype {dtype_name(proto.dtype)}, which this client does not read"
+        )
     kind, field = _DTYPES[proto.dtype]
     shape = [dim.size for dim in proto.tensor_shape.dim]
     if proto.tensor_content:
