@@ -6,7 +6,6 @@ Runners only call it; local and Kubeflow runs therefore have the same nodes.
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 from tfx.components import ExampleValidator, ImportSchemaGen, Pusher, StatisticsGen, Trainer
 from tfx.dsl.components.base.base_node import BaseNode
@@ -22,7 +21,7 @@ from pipeline import config
 from pipeline.nodes import IN_MEMORY_BEAM
 from pipeline.paths import Paths
 from pipeline.recipe import Recipe
-from trainer.settings import DataSettings, TrainerConfig
+from trainer.settings import TrainerConfig
 
 
 def create_pipeline(recipe: Recipe, paths: Paths) -> pipeline.Pipeline:
@@ -65,7 +64,6 @@ def _components(recipe: Recipe, paths: Paths) -> list[BaseNode]:
     )
     data_check = DataCheck(
         examples=examples.outputs["examples"],
-        statistics=statistics.outputs["statistics"],
         anomalies=validator.outputs["anomalies"],
         dataset=recipe.data.dataset,
     )
@@ -112,13 +110,10 @@ def _components(recipe: Recipe, paths: Paths) -> list[BaseNode]:
 
 
 def _trainer_config(recipe: Recipe, paths: Paths) -> TrainerConfig:
-    spec = datasets.get(recipe.data.dataset)
     return TrainerConfig(
-        data=DataSettings(
-            dataset=spec.name, image_shape=spec.image_shape, label_names=spec.label_names
-        ),
+        data=config.data_settings(recipe),
         model=recipe.model,
         train=recipe.train,
-        checkpoint_root=str(Path(paths.checkpoints)),
+        checkpoint_root=str(paths.checkpoints),
         recipe=config.dump(recipe),
     )

@@ -10,8 +10,11 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from components import datasets
 from pipeline.recipe import Recipe
 from trainer.errors import UserError, unknown_name
+from trainer.models import FAMILIES
+from trainer.settings import DataSettings
 
 CONFIGS = Path(__file__).parent / "configs"
 
@@ -39,14 +42,36 @@ def load(recipe: str, overrides: Iterable[str] = ()) -> Recipe:
     for override in overrides:
         _set(tree, override)
     try:
-        return Recipe.model_validate(tree)
+        resolved = Recipe.model_validate(tree)
     except ValidationError as error:
         raise UserError("; ".join(_explain(detail) for detail in error.errors())) from None
+    if resolved.model.family not in FAMILIES:
+        raise unknown_name("model family", resolved.model.family, FAMILIES)
+    data_settings(resolved)
+    return resolved
 
 
 def dump(recipe: Recipe) -> str:
     """Write a recipe as YAML that `load` reads back to an equal one."""
     return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, width=100)
+
+
+def data_settings(recipe: Recipe) -> DataSettings:
+    """Tell the trainer what its data look like, from the data set's own description.
+
+    Raises:
+      UserError: The data set is unknown, or its images differ in size.
+    """
+    spec = datasets.get(recipe.data.dataset)
+    height, width, channels = spec.image_shape
+    if height is None or width is None:
+        raise UserError(
+            f"data set '{spec.name}' has images of many sizes; family '{recipe.model.family}' "
+            "needs one size"
+        )
+    return DataSettings(
+        dataset=spec.name, image_shape=(height, width, channels), label_names=spec.label_names
+    )
 
 
 def header(name: str) -> str:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import datetime
+from pathlib import Path
 from typing import NamedTuple
 
 from ml_metadata import errors
+from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as pb
-from tfx.orchestration import metadata
+
+from pipeline.paths import shown
+from trainer.errors import UserError
 
 CACHED = pb.Execution.CACHED
 DONE = (pb.Execution.COMPLETE, pb.Execution.CACHED)
@@ -24,11 +28,38 @@ class Output(NamedTuple):
 
 
 class Lineage:
-    """Answers about one pipeline's runs from an open metadata store."""
+    """Answers about one pipeline's runs from a metadata store; needs no TFX import."""
 
-    def __init__(self, handle: metadata.Metadata, pipeline_name: str) -> None:
-        self._store = handle.store
-        self._pipeline = pipeline_name
+    def __init__(self, store: MetadataStore, pipeline_name: str) -> None:
+        self._store, self._pipeline = store, pipeline_name
+
+    @classmethod
+    def of(cls, metadata: Path, pipeline_name: str) -> Lineage:
+        """Open the SQLite file of a local pipeline.
+
+        Raises:
+          UserError: Nothing ran there yet.
+        """
+        if not metadata.exists():
+            raise UserError(
+                f"'{pipeline_name}' has not run in '{shown(metadata.parent)}' yet: run it first, "
+                "or name its --output-dir"
+            )
+        config = pb.ConnectionConfig()
+        config.sqlite.filename_uri = str(metadata)
+        return cls(MetadataStore(config), pipeline_name)
+
+    def latest(self, node: str, key: str) -> Output:
+        """Return the newest output `key` of `node`.
+
+        Raises:
+          UserError: That node never finished.
+        """
+        for execution in self.executions(node):
+            for output in self.outputs(execution) if execution.last_known_state in DONE else ():
+                if output.key == key:
+                    return output
+        raise UserError(f"{node} of '{self._pipeline}' has not finished yet: run the recipe first")
 
     def executions(self, node: str) -> list[pb.Execution]:
         """Return all executions of a node, newest first."""

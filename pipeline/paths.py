@@ -71,6 +71,15 @@ class Paths:
             )
 
 
+def check_output(file: Path) -> None:
+    """Raise UserError when a file named with --out cannot be written; before any work is done."""
+    folder = file.resolve().parent
+    if not folder.is_dir():
+        raise UserError(f"--out {file}: there is no folder '{folder}'; make it or name another")
+    if file.is_dir() or not os.access(folder, os.W_OK):
+        raise UserError(f"--out {file}: it cannot be written; name a file in a folder of yours")
+
+
 def shown(path: str | Path) -> str:
     """Write a path as a person at this working directory would: relative when that is shorter."""
     relative = os.path.relpath(path)

@@ -12,10 +12,9 @@ import numpy as np
 import tensorflow as tf
 
 from trainer import checkpoint, export, input, loop, models
-from trainer.errors import UserError, unknown_name
+from trainer.errors import UserError
 from trainer.features import MANIFEST
 from trainer.logs import RunFolder, sheet
-from trainer.losses import LOSSES
 from trainer.settings import TrainerConfig
 
 
@@ -32,8 +31,6 @@ def run_fn(fn_args: Any) -> None:
       Interrupted: A signal stopped it; the state is saved and the next call goes on from there.
     """
     config = TrainerConfig.model_validate_json(fn_args.custom_config["trainer"])
-    if config.train.loss not in LOSSES:
-        raise unknown_name("train.loss", config.train.loss, LOSSES)
     data = input.load(fn_args.train_files, config.data)
     task = models.family(config.model.family).task(config)
 

@@ -5,6 +5,8 @@ Light on purpose (no TensorFlow): the command line checks recipes with these typ
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 
@@ -37,7 +39,7 @@ class TrainSettings(Settings):
     discriminator_learning_rate: float = Field(2e-3, gt=0)
     beta_1: float = Field(0.0, ge=0, lt=1)
     beta_2: float = Field(0.99, ge=0, lt=1)
-    loss: str = Field("hinge", description="a name in trainer.losses.LOSSES")
+    loss: Literal["hinge", "least_squares", "minimax", "non_saturating"] = "hinge"
     discriminator_steps: PositiveInt = Field(1, description="updates per generator update")
     r1_gamma: float = Field(0.0, ge=0, description="gradient penalty on real images; 0: none")
     r1_interval: PositiveInt = Field(16, description="steps between two lazy R1 penalties")

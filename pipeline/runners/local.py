@@ -96,7 +96,7 @@ class LocalRunner(local_dag_runner.LocalDagRunner):
                 custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, name),
             ).launch()
             with handle as connected:
-                lineage = Lineage(connected, pipeline.pipeline_info.id)
+                lineage = Lineage(connected.store, pipeline.pipeline_info.id)
                 result = _result(lineage, name, time.monotonic() - began)
         self.results[name] = result
         self._after(result, number, count)

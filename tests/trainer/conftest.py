@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ import tensorflow as tf
 from trainer.settings import DataSettings, ModelSettings, TrainerConfig, TrainSettings
 
 
-def write_examples(root: Path, images: np.ndarray, labels: np.ndarray) -> str:
+def _write_examples(root: Path, images: np.ndarray, labels: np.ndarray) -> str:
     """Write an Examples artifact with one train split; return its file pattern."""
     split = root / "Split-train"
     split.mkdir(parents=True)
@@ -42,41 +43,52 @@ def pictures() -> tuple[np.ndarray, np.ndarray]:
     return images, labels
 
 
+def _make_fn_args(
+    root: Path, pictures: tuple[np.ndarray, np.ndarray], run: str = "a", **train: object
+) -> SimpleNamespace:
+    """Build TFX-like FnArgs below `root`; keywords change the training's settings."""
+    pattern = str(root / "examples" / "Split-train" / "*")
+    if not (root / "examples").exists():
+        _write_examples(root / "examples", *pictures)
+    settings = {
+        "steps": 20,
+        "batch_size": 8,
+        "steps_per_call": 5,
+        "sheet_every": 10,
+        "checkpoint_every": 10,
+        "translation": 1,
+        "r1_gamma": 0.1,
+    }
+    config = TrainerConfig(
+        data=DataSettings(dataset="halves", image_shape=(8, 8, 1), label_names=("l", "r")),
+        model=ModelSettings(
+            family="cgan", latent_size=4, generator_channels=(8, 8), discriminator_channels=(8, 8)
+        ),
+        train=TrainSettings.model_validate({**settings, **train}),
+        checkpoint_root=str(root / "checkpoints"),
+        recipe="name: halves\n",
+    )
+    return SimpleNamespace(
+        train_files=[pattern],
+        serving_model_dir=str(root / run / "Format-Serving"),
+        model_run_dir=str(root / run / "run"),
+        custom_config={"trainer": config.model_dump_json()},
+    )
+
+
 @pytest.fixture
 def fn_args(tmp_path: Path, pictures: tuple[np.ndarray, np.ndarray]):
-    """Return a function that builds TFX-like FnArgs for settings given as keywords."""
-    pattern = write_examples(tmp_path / "examples", *pictures)
+    """Return `make_fn_args` for this test's own folder."""
+    return functools.partial(_make_fn_args, tmp_path, pictures)
 
-    def build(run: str = "a", **train: object) -> SimpleNamespace:
-        out = tmp_path / run
-        config = TrainerConfig(
-            data=DataSettings(dataset="halves", image_shape=(8, 8, 1), label_names=("l", "r")),
-            model=ModelSettings(
-                family="cgan",
-                latent_size=4,
-                generator_channels=(8, 8),
-                discriminator_channels=(8, 8),
-            ),
-            train=TrainSettings(
-                **{
-                    "steps": 20,
-                    "batch_size": 8,
-                    "steps_per_call": 5,
-                    "sheet_every": 10,
-                    "checkpoint_every": 10,
-                    "translation": 1,
-                    "r1_gamma": 0.1,
-                    **train,
-                }
-            ),
-            checkpoint_root=str(tmp_path / "checkpoints"),
-            recipe="name: halves\n",
-        )
-        return SimpleNamespace(
-            train_files=[pattern],
-            serving_model_dir=str(out / "Format-Serving"),
-            model_run_dir=str(out / "run"),
-            custom_config={"trainer": config.model_dump_json()},
-        )
 
-    return build
+@pytest.fixture(scope="session")
+def make_fn_args():
+    """Return the function behind `fn_args`, for fixtures of wider scope."""
+    return _make_fn_args
+
+
+@pytest.fixture(scope="session")
+def write_examples():
+    """Return the function that writes an Examples artifact."""
+    return _write_examples

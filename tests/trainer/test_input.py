@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import write_examples
 
 from trainer import input as trainer_input
 from trainer.errors import UserError
@@ -15,13 +14,15 @@ from trainer.settings import DataSettings
 DATA = DataSettings(dataset="halves", image_shape=(8, 8, 1), label_names=("l", "r"))
 
 
-def test_load_gives_back_the_pictures(tmp_path: Path, pictures) -> None:
+def test_load_gives_back_the_pictures(tmp_path: Path, pictures, write_examples) -> None:
     split = trainer_input.load([write_examples(tmp_path / "e", *pictures)], DATA)
     np.testing.assert_array_equal(split.images, pictures[0])
     np.testing.assert_array_equal(split.labels, pictures[1])
 
 
-def test_load_refuses_another_shape_and_an_empty_split(tmp_path: Path, pictures) -> None:
+def test_load_refuses_another_shape_and_an_empty_split(
+    tmp_path: Path, pictures, write_examples
+) -> None:
     pattern = write_examples(tmp_path / "e", *pictures)
     wide = DATA.model_copy(update={"image_shape": (8, 9, 1)})
     with pytest.raises(UserError, match=r"\(8, 9, 1\).*found \[\(8, 8, 1\)\]"):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import get_args
 
 import pytest
 import tensorflow as tf
 
 from trainer.losses import LOSSES, r1_penalty
+from trainer.settings import TrainSettings
 
 REAL, FAKE = tf.constant([2.0, -1.0]), tf.constant([0.5, -3.0])
 
@@ -32,6 +34,10 @@ def test_pair_equals_hand_computed_numbers(name: str) -> None:
     pair = LOSSES[name]
     assert float(pair.discriminator(REAL, FAKE)) == pytest.approx(EXPECTED[name][0], rel=1e-6)
     assert float(pair.generator(FAKE)) == pytest.approx(EXPECTED[name][1], rel=1e-6)
+
+
+def test_recipes_may_name_every_loss_and_no_other() -> None:
+    assert set(get_args(TrainSettings.model_fields["loss"].annotation)) == set(LOSSES)
 
 
 def test_r1_of_a_linear_discriminator_is_half_its_squared_norm() -> None:
