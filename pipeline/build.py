@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 
-from tfx.components import ExampleValidator, ImportSchemaGen, Pusher, StatisticsGen, Trainer
+from tfx.components import ExampleValidator, Pusher, StatisticsGen, Trainer
+from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.orchestration import metadata, pipeline
 from tfx.proto import pusher_pb2, trainer_pb2
@@ -110,10 +111,11 @@ def _components(recipe: Recipe, paths: Paths) -> list[BaseNode]:
 
 
 def _trainer_config(recipe: Recipe, paths: Paths) -> TrainerConfig:
+    """Tell the trainer what it needs and no more: another threshold must not train anew."""
     return TrainerConfig(
         data=config.data_settings(recipe),
         model=recipe.model,
         train=recipe.train,
         checkpoint_root=str(paths.checkpoints),
-        recipe=config.dump(recipe),
+        recipe=config.dump_sections(recipe, ("name", "description", "data", "model", "train")),
     )

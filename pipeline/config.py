@@ -56,6 +56,12 @@ def dump(recipe: Recipe) -> str:
     return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, width=100)
 
 
+def dump_sections(recipe: Recipe, sections: Iterable[str]) -> str:
+    """Write only these top-level sections of a recipe as YAML."""
+    tree = recipe.model_dump(mode="json", include=set(sections))
+    return yaml.safe_dump(tree, sort_keys=False, width=100)
+
+
 def data_settings(recipe: Recipe) -> DataSettings:
     """Tell the trainer what its data look like, from the data set's own description.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import json
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +17,12 @@ from trainer.errors import UserError
 
 CACHED = pb.Execution.CACHED
 DONE = (pb.Execution.COMPLETE, pb.Execution.CACHED)
+WRAPPERS = ("", "custom_config", "trainer")
+"""Levels of a node's settings that mean nothing to a person."""
+
+NAMED = 3
+"""Changed settings named in a node's line."""
+
 _OUTPUT = pb.Event.OUTPUT
 _INPUT = pb.Event.INPUT
 
@@ -88,12 +96,15 @@ class Lineage:
             maker = self._maker(execution, others)
             when = f" of {_time(maker)}" if maker else ""
             return f"same inputs and settings as in the run{when}"
-        before = next((e for e in others if e.last_known_state in DONE), None)
+        # A partial run copies what it reuses into executions that have no settings of their own.
+        finished = (e for e in others if e.last_known_state in DONE and _settings(e))
+        before = next(finished, None)
         if before is None:
             return "first run" if not others else "no finished run before"
         changed = _changed_settings(before, execution)
         if changed:
-            return f"changed: {', '.join(changed)}"
+            more = f" and {len(changed) - NAMED} more" if len(changed) > NAMED else ""
+            return f"changed: {', '.join(changed[:NAMED])}{more}"
         old, new = (dict(self._inputs(e)) for e in (before, execution))
         moved = sorted(key for key in new if new[key] != old.get(key))
         return f"new input: {', '.join(moved)}" if moved else "cache off"
@@ -131,10 +142,32 @@ def _time(execution: pb.Execution) -> str:
 
 
 def _changed_settings(before: pb.Execution, after: pb.Execution) -> list[str]:
-    names = set(before.custom_properties) | set(after.custom_properties)
-    return sorted(
-        name
-        for name in names
-        if before.custom_properties[name] != after.custom_properties[name]
-        and not name.startswith("__")
-    )
+    """Name the settings that differ, with old and new value where they are short."""
+    old, new = (_flat("", _settings(execution)) for execution in (before, after))
+    changes = []
+    for key in sorted(old.keys() | new.keys()):
+        if old.get(key) != new.get(key):
+            values = f"{old.get(key, 'none')} -> {new.get(key, 'none')}"
+            changes.append(f"{key} {values}" if len(values) <= 40 else key)
+    return changes
+
+
+def _settings(execution: pb.Execution) -> dict[str, object]:
+    values = execution.custom_properties.items()
+    return {name: _plain(value) for name, value in values if not name.startswith("__")}
+
+
+def _flat(key: str, value: object) -> dict[str, object]:
+    """Flatten settings, which travel as JSON inside JSON, to the dotted keys of a recipe."""
+    if isinstance(value, str) and value[:1] in ("{", "["):
+        with contextlib.suppress(json.JSONDecodeError):
+            value = json.loads(value)
+    if not isinstance(value, dict):
+        return {key: value}
+    found: dict[str, object] = {}
+    for name, part in value.items():
+        # The recipe's text repeats what its parsed sections say.
+        if name != "recipe":
+            outer = "" if key in WRAPPERS else f"{key}."
+            found.update(_flat(f"{outer}{name}", part))
+    return found

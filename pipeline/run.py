@@ -36,6 +36,7 @@ def run(recipe: Recipe, paths: Paths, first: str | None, last: str | None) -> No
     log = paths.logs / f"{stamp}.log"
     with lock.held(paths), redirected(log) as console:
         began = time.monotonic()
+        (paths.output / "recipe.yaml").write_text(config.dump(recipe), encoding="utf-8")
         _announce(recipe, paths, log, console)
         results = _run_nodes(recipe, paths, first, last, console)
         # Imported only now: by here TensorFlow is loaded anyway.
@@ -84,6 +85,14 @@ def _run_nodes(
 
     paths.artifacts.mkdir(parents=True, exist_ok=True)
     runner = LocalRunner(before, after)
-    ends = RunOptions([first] if first else None, [last] if last else None)
-    runner.run(build.create_pipeline(recipe, paths), ends if first or last else None)
+    # Named one by one: TFX follows only what descends from `first`, a person means "from here".
+    part = list(nodes.selected(first, last))
+    options = RunOptions(part, part) if first or last else None
+    try:
+        runner.run(build.create_pipeline(recipe, paths), options)
+    except LookupError as error:
+        raise UserError(
+            f"--from {first} needs what the nodes before it made in the last run, and that run did "
+            f"not get there: run without --from ({error})"
+        ) from None
     return runner.results
