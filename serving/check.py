@@ -22,7 +22,7 @@ from pathlib import Path
 import click
 
 from serving.client import Client
-from serving.errors import RequestError, ServingError
+from serving.errors import ServingError
 from serving.probe import Findings, examine
 
 MODEL = "candidate"
@@ -55,6 +55,8 @@ def check(
         raise ServingError(f"no such model folder: {model_dir}")
     if requests < 1:
         raise ServingError(f"--requests must be at least 1; got {requests}")
+    if not (report.parent.is_dir() and os.access(report.parent, os.W_OK)):
+        raise ServingError(f"cannot write {report}: its folder must exist and be writable")
     report.unlink(missing_ok=True)  # an old verdict must not outlive a check that is cut off
     found, start = Findings(), time.monotonic()
     ready_s = None
@@ -63,10 +65,9 @@ def check(
             ready_s = round(time.monotonic() - start, 3)
             with Client(target, MODEL, timeout_s=min(30.0, limit_s)) as client:
                 examine(client, requests, found)
-    except (ServingError, RequestError) as error:
-        found.fault(str(error))
-    if time.monotonic() - start >= limit_s:
-        found.fault(f"not finished within the time limit of {limit_s:g} s")
+    except ServingError as error:
+        late = time.monotonic() - start >= limit_s
+        found.fault(f"not finished within the time limit of {limit_s:g} s" if late else str(error))
     result = {"ok": not found.reasons, **asdict(found), "ready_s": ready_s}
     _write(report, result | {"total_s": round(time.monotonic() - start, 3)})
     return not found.reasons
@@ -75,6 +76,8 @@ def check(
 @contextmanager
 def _served(model_dir: Path, deadline: float) -> Iterator[str]:
     """Run the embedded server on a view of the folder; yield its address; end it for certain."""
+    if not (model_dir / "saved_model.pb").is_file():
+        raise ServingError(f"no saved_model.pb in {model_dir}")
     with tempfile.TemporaryDirectory(prefix="serving-check-") as base:
         Path(base, "1").symlink_to(model_dir, target_is_directory=True)
         errors = Path(base, "stderr")

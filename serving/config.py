@@ -12,7 +12,7 @@ from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
 from serving.errors import ServingError
-from serving.status import invalid
+from serving.status import StatusError, invalid
 from serving.versions import Policy
 
 ModelServerConfig: TypeAlias = model_server_config_pb2.ModelServerConfig
@@ -55,7 +55,10 @@ def read(path: Path) -> dict[str, ModelSettings]:
     except text_format.ParseError as error:
         shown = " ".join(str(error).split())
         raise ServingError(f"Error parsing text-format model config file {path}: {shown}") from None
-    settings = validated(config)
+    try:
+        settings = validated(config)
+    except StatusError as error:
+        raise ServingError(f"model config file {path}: {error.message}") from None
     _check_folders(settings)
     return settings
 

@@ -97,14 +97,18 @@ class Model:
     def poll(self) -> None:
         """Look at the folder once and load and unload what the policy asks for."""
         try:
+            self._poll()
+        finally:
+            self.polled.set()
+
+    def _poll(self) -> None:
+        try:
             found = versions.scan(self.settings.base_path)
         except OSError as error:
             if not self._missing_reported:
                 log.warning("model %s: keeping what is loaded: %s", self.settings.name, error)
             self._missing_reported = True
             return
-        finally:
-            self.polled.set()
         self._missing_reported = False
         self._note(found)
         while True:

@@ -1,0 +1,135 @@
+"""Model configs: what is refused before anything changes, and reloading a running server."""
+
+from __future__ import annotations
+
+import grpc
+import pytest
+from google.protobuf import text_format
+from tensorflow_serving.apis import model_management_pb2, model_service_pb2_grpc
+
+from serving import config
+from serving.client import Client
+from serving.errors import NotFoundError, ServingError
+from serving.model_server import ModelServer, serve_folder
+from serving.status import StatusError
+
+
+def parsed(text: str):
+    return text_format.Parse(text, config.ModelServerConfig())
+
+
+def entry(name: str, base: object, more: str = 'model_platform: "tensorflow"') -> str:
+    return f'config {{ name: "{name}" base_path: "{base}" {more} }}'
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "ServerModelConfig type not supported by HandleReloadConfigRequest"),
+        (
+            f"model_config_list {{ {entry('a', '/x')} {entry('a', '/y')} }}",
+            "Illegal to list model a multiple times in config list",
+        ),
+        (
+            f"model_config_list {{ {entry('a', 'x')} }}",
+            "Expected model a to have an absolute path or URI; got base_path()=x",
+        ),
+        (
+            f"model_config_list {{ {entry('a', '/x', '')} }}",
+            "Illegal setting neither ModelServerConfig::model_type (deprecated) nor "
+            "ModelServerConfig::model_platform, model name is a",
+        ),
+        (
+            "model_config_list { " + entry("a", "/x", "model_platform: 'torch'") + " }",
+            "Model a requests unsupported platform torch",
+        ),
+        (
+            f"model_config_list {{ {entry('a', 's3://b/c')} }}",
+            "File system scheme 's3' not implemented",
+        ),
+    ],
+)
+def test_configs_with_errors_are_refused_in_the_contracts_words(text, words):
+    with pytest.raises(StatusError) as refused:
+        config.validated(parsed(text))
+    assert refused.value.code.name == "INVALID_ARGUMENT"
+    assert refused.value.message.startswith(words)
+
+
+def test_a_config_file_names_its_first_error_and_its_missing_folder(tmp_path):
+    file = tmp_path / "models.config"
+    file.write_text("model_config_list { config { nam: 'a' } }")
+    with pytest.raises(ServingError, match=r"Error parsing text-format .* \"nam\""):
+        config.read(file)
+    file.write_text(f"model_config_list {{ {entry('a', 'relative')} }}")
+    with pytest.raises(ServingError, match="absolute path"):
+        config.read(file)
+    file.write_text(f"model_config_list {{ {entry('a', tmp_path / 'none')} }}")
+    with pytest.raises(ServingError, match="base path of model 'a' is no directory"):
+        config.read(file)
+    latest = "model_platform: 'tensorflow', model_version_policy: {latest: {num_versions: 2}}"
+    labels = "version_labels { key: 'stable' value: 4 }"
+    file.write_text(f"model_config_list: {{ {entry('a', tmp_path, f'{latest} {labels}')} }}")
+    (settings,) = config.read(file).values()
+    assert settings.policy.latest.num_versions == 2
+    assert settings.labels == {"stable": 4}
+
+
+@pytest.fixture
+def server(tmp_path, generator_dir, push):
+    push(generator_dir, tmp_path / "a", 1)
+    with serve_folder("a", tmp_path / "a", port=0, poll_s=0.05) as running:
+        yield running
+
+
+def reload(server: ModelServer, *entries: str):
+    request = model_management_pb2.ReloadConfigRequest(
+        config=parsed(f"model_config_list {{ {' '.join(entries)} }}")
+    )
+    with grpc.insecure_channel(server.target) as channel:
+        stub = model_service_pb2_grpc.ModelServiceStub(channel)
+        return stub.HandleReloadConfigRequest(request, timeout=20)
+
+
+def test_a_reload_is_the_whole_truth(server, tmp_path, generator_dir, push):
+    push(generator_dir, tmp_path / "b", 5)
+    label = 'model_platform: "tensorflow" version_labels { key: "stable" value: 1 }'
+    answer = reload(server, entry("a", tmp_path / "a", label), entry("b", tmp_path / "b"))
+    assert answer.status.error_code == 0
+    with Client(server.target, "a") as a, Client(server.target, "b") as b:
+        assert a.generate([1], [1], version="stable").version == 1
+        assert b.generate([1], [1]).version == 5
+        reload(server, entry("b", tmp_path / "b"))
+        with pytest.raises(NotFoundError):
+            a.generate([1], [1])
+        assert [row.state for row in a.status()] == ["END"]
+        assert b.generate([1], [1]).version == 5
+
+
+def test_a_refused_reload_changes_nothing(server, tmp_path):
+    label = 'model_platform: "tensorflow" version_labels { key: "stable" value: 9 }'
+    with pytest.raises(grpc.RpcError) as refused:
+        reload(server, entry("a", tmp_path / "a", label), entry("b", tmp_path / "a"))
+    assert refused.value.code().name == "FAILED_PRECONDITION"
+    assert refused.value.details() == (
+        "Request to assign label to version 9 of model a, which is not currently available "
+        "for inference"
+    )
+    assert list(server.core.models()) == ["a"]
+
+
+def test_a_new_model_that_does_not_load_is_told_and_the_next_reload_works(server, tmp_path):
+    (tmp_path / "bad" / "1").mkdir(parents=True)
+    (tmp_path / "bad" / "1" / "saved_model.pb").write_bytes(b"junk")
+    with pytest.raises(grpc.RpcError) as failed:
+        reload(server, entry("a", tmp_path / "a"), entry("bad", tmp_path / "bad"))
+    assert failed.value.code().name == "UNKNOWN"
+    assert failed.value.details().startswith(
+        "1 model(s) did not become available: {{name: bad version: 1} due to error: "
+    )
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(grpc.RpcError, match="no complete version"):
+        reload(server, entry("a", tmp_path / "a"), entry("empty", tmp_path / "empty"))
+    reload(server, entry("a", tmp_path / "a"))
+    with Client(server.target, "a") as client:
+        assert client.generate([1], [1]).version == 1

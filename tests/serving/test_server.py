@@ -1,0 +1,110 @@
+"""The server as a process: ready line, graceful end, refusals, nothing of TFX."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from serving.client import Client
+from serving.errors import RequestError
+from serving.server import main
+
+COMMAND = [sys.executable, "-m", "serving.server"]
+
+
+def test_sigterm_lets_a_request_finish_and_ends_with_zero(tmp_path, kit_dir, push):
+    push(kit_dir, tmp_path / "kit", 4)
+    command = [*COMMAND, "--model_name=kit", f"--model_base_path={tmp_path / 'kit'}", "--port=0"]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        line = child.stdout.readline().split()
+        assert line[:5] == ["serving", "kit", "version", "4", "on"]
+        with Client(line[5], "kit") as client:
+            two = np.array([1.0], np.float32)
+            assert client.predict("two", {"a": two, "b": two}).outputs["sum"].tolist() == [2.0]
+            answers = []
+            rounds = {"rounds": np.array([10_000], np.int32)}
+            late = threading.Thread(
+                target=lambda: answers.append(client.predict("slow", rounds).version)
+            )
+            late.start()
+            wait_until_running(client)
+            child.send_signal(signal.SIGTERM)
+            late.join(timeout=30)
+            assert answers == [4]
+        assert child.wait(timeout=10) == 0
+    finally:
+        child.kill()
+        child.wait()
+        child.stdout.close()
+
+
+def wait_until_running(client: Client) -> None:
+    """A request sent after the slow one was answered, so the slow one has arrived."""
+    one = np.array([1.0], np.float32)
+    for _ in range(5):
+        client.predict("two", {"a": one, "b": one})
+
+
+def test_the_server_starts_without_tfx_and_reloads_in_a_fresh_process(tmp_path, generator_dir):
+    shutil.copytree(generator_dir, tmp_path / "m" / "1")
+    code = f"""
+import sys
+for name in ("tfx", "apache_beam", "ml_metadata", "tensorflow_transform"):
+    sys.modules[name] = None
+from serving.model_server import serve_folder
+from serving.client import Client
+with serve_folder("m", {str(tmp_path / "m")!r}, port=0) as server, \\
+        Client(server.target, "m") as client:
+    print(client.generate([1, 2], [3, 4]).images.sum())
+"""
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert out.returncode == 0, out.stderr
+    from serving.model_server import serve_folder
+
+    with serve_folder("m", tmp_path / "m", port=0) as server:
+        client = Client(server.target, "m")
+        assert int(out.stdout) == client.generate([1, 2], [3, 4]).images.sum()
+        client.close()
+
+
+def test_usage_mistakes_are_one_line_and_exit_code_two(tmp_path):
+    with socket.socket() as busy:
+        busy.bind(("127.0.0.1", 0))
+        busy.listen()
+        port = busy.getsockname()[1]
+        junk = tmp_path / "models.config"
+        junk.write_text("nonsense")
+        folder = f"--model-base-path={tmp_path}"
+        for given, words in {
+            (): "give either --model-base-path or --model-config-file",
+            (f"--model-base-path={tmp_path}/no",): "the base path is no directory",
+            (f"--model-config-file={tmp_path}/no",): "no such model config file",
+            (f"--model-config-file={junk}", "--port=0"): "Error parsing text-format",
+            (folder, f"--port={port}"): f"cannot listen on 127.0.0.1:{port}",
+        }.items():
+            result = CliRunner().invoke(main, list(given))
+            assert result.exit_code == 2
+            (line,) = result.stderr.splitlines()
+            assert line.startswith(f"error: {words}"), line
+
+
+def test_stopping_closes_the_port(tmp_path, generator_dir):
+    from serving.model_server import serve_folder
+
+    shutil.copytree(generator_dir, tmp_path / "m" / "1")
+    server = serve_folder("m", tmp_path / "m", port=0).start()
+    client = Client(server.target, "m", timeout_s=5)
+    assert client.generate([1], [1]).version == 1
+    server.stop(0.1)
+    with pytest.raises(RequestError):
+        client.generate([1], [1])
+    client.close()
