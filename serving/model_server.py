@@ -11,12 +11,13 @@ from serving import config, grpc_server
 from serving.core import ServerCore
 from serving.errors import ServingError
 from serving.health import Health
+from serving.rest import RestServer
 
 log = logging.getLogger("serving")
 
 
 class ModelServer:
-    """Speaks TensorFlow Serving's gRPC API for SavedModels on this machine.
+    """Speaks TensorFlow Serving's gRPC and REST API for SavedModels on this machine.
 
     Example:
       >>> with ModelServer(config.single("digits", Path("/models/digits")), port=0) as server:
@@ -29,6 +30,7 @@ class ModelServer:
         *,
         host: str = "127.0.0.1",
         port: int = 8500,
+        rest_port: int | None = None,
         poll_s: float = 1.0,
         threads: int = 0,
         as_content: bool = False,
@@ -36,12 +38,19 @@ class ModelServer:
         self._models, self.host, self._port = models, host, port
         self.core = ServerCore(poll_s)
         self.health = Health()
+        self._rest_port = rest_port
+        self._rest: RestServer | None = None
         self._grpc = grpc_server.build(self.core, self.health, as_content, threads)
 
     @property
     def port(self) -> int:
         """The gRPC port; the real one after `start` when 0 was asked for."""
         return self._port
+
+    @property
+    def rest_port(self) -> int | None:
+        """The REST port, if there is one; the real one after `start` when 0 was asked for."""
+        return self._rest_port
 
     @property
     def target(self) -> str:
@@ -60,17 +69,24 @@ class ModelServer:
             self._port = self._grpc.add_insecure_port(self.target)
         except RuntimeError as error:
             raise ServingError(f"cannot listen on {self.target}: the port is taken") from error
+        if self._rest_port is not None:
+            self._rest = RestServer(self.core, self.host, self._rest_port)
+            self._rest_port = self._rest.server_port
         self.core.start(self._models)
         broken = [line for model in self.core.models().values() if (line := _broken(model))]
         if broken:
             self.stop(0.0)
             raise ServingError("; ".join(broken))
         self._grpc.start()
+        if self._rest:
+            self._rest.start()
         return self
 
     def stop(self, grace_s: float = 10.0) -> None:
         """Refuse new requests, let those under way finish for `grace_s` seconds, then end them."""
         self.health.leave()
+        if self._rest:
+            self._rest.stop()
         self._grpc.stop(grace_s).wait()
         self.core.stop()
 

@@ -24,6 +24,7 @@ def run(
     model_config_file: Path | None = None,
     host: str = "127.0.0.1",
     port: int = 8500,
+    rest_port: int | None = None,
     poll_s: float = 1.0,
     grace_s: float = 10.0,
     as_content: bool = False,
@@ -40,6 +41,8 @@ def run(
         signal.signal(number, lambda *_: stopped.set())
     _check_given(model_base_path, model_config_file)
     _check_port(host, port)
+    if rest_port is not None:
+        _check_port(host, rest_port)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # TensorFlow's import takes seconds: everything that can be refused before it has been.
     from serving import config
@@ -50,7 +53,9 @@ def run(
         if model_config_file
         else config.single(model_name, Path(model_base_path or ""))
     )
-    server = ModelServer(models, host=host, port=port, poll_s=poll_s, as_content=as_content)
+    server = ModelServer(
+        models, host=host, port=port, rest_port=rest_port, poll_s=poll_s, as_content=as_content
+    )
     server.start()
     try:
         _announce(server, stopped)
@@ -109,6 +114,9 @@ def _check_port(host: str, port: int) -> None:
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=click.IntRange(0, 65535), default=8500, show_default=True)
 @click.option(
+    "--rest-port", "--rest-api-port", type=click.IntRange(0, 65535), help="None: no REST."
+)
+@click.option(
     "--file-system-poll-wait-seconds", "poll_s", type=float, default=1.0, show_default=True
 )
 @click.option("--grace-seconds", "grace_s", type=float, default=10.0, show_default=True)
@@ -119,7 +127,7 @@ def _check_port(host: str, port: int) -> None:
     help="Answer numbers in tensor_content instead of the typed fields.",
 )
 def main(**options) -> None:  # type: ignore[no-untyped-def]
-    """Serve SavedModels over TensorFlow Serving's gRPC API."""
+    """Serve SavedModels over TensorFlow Serving's gRPC and REST API."""
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(message)s", level=logging.INFO)
     try:
         run(**options)

@@ -182,5 +182,5 @@ def server(
     both.all.SetInParent()
     models = config.single("digits", root / "digits")
     models["kit"] = config.ModelSettings("kit", root / "kit", both, {"stable": 1})
-    with ModelServer(models, port=0, poll_s=0.05) as running:
+    with ModelServer(models, port=0, rest_port=0, poll_s=0.05) as running:
         yield running

@@ -1,0 +1,177 @@
+"""REST bodies: JSON to tensors by the signature's dtypes, and tensors to JSON."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tensorflow.core.protobuf import meta_graph_pb2
+from tensorflow_serving.apis import predict_pb2
+
+from serving import status
+
+Definition = meta_graph_pb2.SignatureDef
+
+
+def parse(body: bytes) -> dict[str, Any]:
+    """Return the JSON object of a request.
+
+    Raises:
+      StatusError: INVALID_ARGUMENT if it is none.
+    """
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise status.invalid(f"JSON Parse error: {error}") from None
+    if not isinstance(value, dict):
+        raise status.invalid("JSON Value: expected an object")
+    return value
+
+
+def fill_inputs(
+    request: predict_pb2.PredictRequest, body: Mapping[str, Any], definition: Any
+) -> bool:
+    """Write "instances" (row) or "inputs" (column) into a request.
+
+    Returns:
+      Whether the body was in row format, and the answer is to be.
+
+    Raises:
+      StatusError: INVALID_ARGUMENT for both or none of them, or values that do not fit.
+    """
+    if ("instances" in body) == ("inputs" in body):
+        raise status.invalid("Missing 'inputs' or 'instances' key, or both were given")
+    row = "instances" in body
+    columns = _columns(body["instances"], definition) if row else body["inputs"]
+    if not row and not _by_alias(columns, definition):
+        columns = {_only_input(definition): columns}
+    for alias, value in columns.items():
+        if alias not in definition.inputs:
+            raise status.invalid(
+                f"Unknown input '{alias}'; the signature has {sorted(definition.inputs)}"
+            )
+        dtype = tf.dtypes.as_dtype(definition.inputs[alias].dtype)
+        array = _array(value, dtype.as_numpy_dtype, alias)
+        request.inputs[alias].CopyFrom(tf.make_tensor_proto(array, dtype))
+    return row
+
+
+def answer(response: predict_pb2.PredictResponse, row: bool) -> bytes:
+    """Return the body of a successful answer.
+
+    Raises:
+      StatusError: INVALID_ARGUMENT if the row format does not fit the outputs.
+    """
+    arrays = {alias: tf.make_ndarray(proto) for alias, proto in sorted(response.outputs.items())}
+    columns = {alias: _plain(alias, array) for alias, array in arrays.items()}
+    if not row:
+        value = next(iter(columns.values())) if len(columns) == 1 else columns
+        return json.dumps({"outputs": value}).encode()
+    sizes = {array.shape[0] if array.ndim else -1 for array in arrays.values()}
+    if len(sizes) != 1 or -1 in sizes:
+        raise status.invalid(
+            "Output tensors must have the same first dimension for the row format; "
+            "use 'inputs' instead of 'instances'"
+        )
+    if len(columns) == 1:
+        rows = next(iter(columns.values()))
+    else:
+        rows = [
+            dict(zip(columns, values, strict=True))
+            for values in zip(*columns.values(), strict=True)
+        ]
+    return json.dumps({"predictions": rows}).encode()
+
+
+def _columns(instances: Any, definition: Any) -> dict[str, list]:
+    if not isinstance(instances, list) or not instances:
+        raise status.invalid("Request has no 'instances': expected a list that is not empty")
+    if not _by_alias(instances[0], definition):
+        return {_only_input(definition): instances}
+    columns: dict[str, list] = {alias: [] for alias in instances[0]}
+    for position, instance in enumerate(instances):
+        if not isinstance(instance, dict) or set(instance) != set(columns):
+            raise status.invalid(
+                f"Instance {position} does not have the inputs of the first: {sorted(columns)}"
+            )
+        for alias, value in instance.items():
+            columns[alias].append(value)
+    return columns
+
+
+def _by_alias(value: Any, definition: Any) -> bool:
+    return isinstance(value, dict) and not (_is_b64(value) and "b64" not in definition.inputs)
+
+
+def _only_input(definition: Any) -> str:
+    if len(definition.inputs) != 1:
+        raise status.invalid(
+            f"Values need the names of their inputs: the signature has {sorted(definition.inputs)}"
+        )
+    return next(iter(definition.inputs))
+
+
+def _is_b64(value: Any) -> bool:
+    return isinstance(value, dict) and set(value) == {"b64"} and isinstance(value["b64"], str)
+
+
+def _array(value: Any, kind: Any, alias: str) -> np.ndarray:
+    flat: list = []
+    shape = _flatten(value, np.dtype(kind), alias, flat)
+    try:
+        return np.array(flat, kind).reshape(shape)
+    except (OverflowError, ValueError) as error:
+        raise status.invalid(f"Input '{alias}': {error}") from None
+
+
+def _flatten(value: Any, kind: np.dtype, alias: str, flat: list) -> list[int]:
+    if not isinstance(value, list):
+        flat.append(_scalar(value, kind, alias))
+        return []
+    shapes = [_flatten(item, kind, alias, flat) for item in value]
+    if any(shape != shapes[0] for shape in shapes):
+        raise status.invalid(f"Input '{alias}': lists at one level have different lengths")
+    return [len(value), *(shapes[0] if shapes else [])]
+
+
+def _scalar(value: Any, kind: np.dtype, alias: str) -> Any:
+    """Return one value: integers are taken for floats; strings and booleans are for neither."""
+    if kind == np.object_:
+        if isinstance(value, str):
+            return value.encode()
+        if _is_b64(value):
+            try:
+                return base64.b64decode(value["b64"], validate=True)
+            except binascii.Error as error:
+                raise status.invalid(f"Input '{alias}': no base64: {error}") from None
+    elif kind == np.bool_:
+        if isinstance(value, bool):
+            return value
+    elif not isinstance(value, bool) and (
+        isinstance(value, int) or (isinstance(value, float) and kind.kind == "f")
+    ):
+        return value
+    shown = json.dumps(value)[:60]
+    raise status.invalid(f"JSON Value: {shown} is not of expected type: {kind.name} ('{alias}')")
+
+
+def _plain(alias: str, array: np.ndarray) -> Any:
+    if array.dtype == np.object_:
+        encode = np.frompyfunc(lambda data: _text(data, alias.endswith("_bytes")), 1, 1)
+        return np.asarray(encode(array), np.object_).tolist()
+    return array.tolist()
+
+
+def _text(data: bytes, binary: bool) -> Any:
+    """Return text as it is; names that end in _bytes, and what is no UTF-8, as base64."""
+    if not binary:
+        try:
+            return data.decode()
+        except UnicodeDecodeError:
+            pass
+    return {"b64": base64.b64encode(data).decode()}
