@@ -32,6 +32,21 @@ class Console:
 
 
 @contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Drop what libraries, C++ ones included, write to standard error; errors raised still come."""
+    sys.stderr.flush()
+    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nowhere)
+
+
+@contextlib.contextmanager
 def redirected(log: Path) -> Iterator[Console]:
     """Send standard output and error, those of C++ libraries included, to `log`.
 

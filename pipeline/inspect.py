@@ -12,6 +12,7 @@ from PIL import Image
 
 from components import datasets
 from pipeline import config
+from pipeline.console import quiet
 from pipeline.lineage import Lineage
 from pipeline.paths import Paths, check_output, shown
 from pipeline.recipe import Recipe
@@ -56,7 +57,8 @@ def inspect_stage(
     resolved = config.load(recipe, overrides)
     target = Path(out or f"{resolved.name}-{stage}.png")
     check_output(target)
-    view = STAGES[stage](resolved, Paths.of(resolved.name, output_dir, data_dir), count)
+    with quiet():
+        view = STAGES[stage](resolved, Paths.of(resolved.name, output_dir, data_dir), count)
     view.sheet.save(target)
     return "\n".join([*_lines(view), f"sheet: {shown(target)}"])
 
@@ -71,25 +73,28 @@ def _record(recipe: Recipe, paths: Paths, count: int) -> View:
 
 
 def _example(recipe: Recipe, paths: Paths, count: int) -> View:
+    uri = _examples_uri(recipe, paths)
     from components import contact_sheet
 
-    items = contact_sheet.examples(_examples_uri(recipe, paths), count)
+    items = contact_sheet.examples(uri, count)
     return View(*contact_sheet.table(items), contact_sheet.sheet(items))
 
 
 def _batch(recipe: Recipe, paths: Paths, count: int) -> View:
-    reader = importlib.import_module("trainer.input")  # by name: the wiring imports no trainer code
-    data = config.data_settings(recipe)
-    split = reader.load([f"{_examples_uri(recipe, paths)}/Split-train/*"], data)
+    uri = _examples_uri(recipe, paths)
+    reader = importlib.import_module(
+        "trainer.input"
+    )  # by name: nothing here imports the trainer's code
+    split = reader.load([f"{uri}/Split-train/*"], config.data_settings(recipe))
     stream = reader.batches(split, min(count, len(split.labels)), recipe.train.seed)
     images, labels = next(stream.as_numpy_iterator())
     return _tensors(reader.to_uint8(images).numpy(), images, labels)
 
 
 def _sample(recipe: Recipe, paths: Paths, count: int) -> View:
+    uri = Lineage.of(paths.metadata, recipe.name).latest("Trainer", "model").uri
     import tensorflow as tf
 
-    uri = Lineage.of(paths.metadata, recipe.name).latest("Trainer", "model").uri
     generate = tf.saved_model.load(f"{uri}/Format-Serving").signatures["generate"]
     seeds = tf.range(count, dtype=tf.int64)
     classes = len(datasets.get(recipe.data.dataset).label_names)

@@ -1,0 +1,42 @@
+"""The list of nodes against the wiring, and ranges of nodes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline import config, nodes
+from pipeline.paths import Paths
+from trainer.errors import UserError
+
+
+@pytest.mark.parametrize("name", config.names())
+def test_the_wiring_has_these_nodes_in_an_order_that_fits(name: str, tmp_path: Path) -> None:
+    from pipeline.build import create_pipeline
+
+    wired = create_pipeline(config.load(name), Paths.of(name, str(tmp_path / "out")))
+    assert {component.id for component in wired.components} == set(nodes.NODES)
+    for component in wired.components:
+        for upstream in component.upstream_nodes:
+            assert nodes.NODES.index(upstream.id) < nodes.NODES.index(component.id)
+    assert not (tmp_path / "out").exists(), "wiring must not create anything"
+
+
+def test_selected_is_the_slice() -> None:
+    assert nodes.selected(None, None) == nodes.NODES
+    assert nodes.selected("DataCheck", "Trainer") == ("DataCheck", "Trainer")
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "message"),
+    [
+        ("Trainr", None, "unknown node 'Trainr': did you mean 'Trainer'?"),
+        (None, "pusher", "unknown node 'pusher': did you mean 'Pusher'?"),
+        ("Pusher", "Trainer", "--from Pusher comes after --to Trainer"),
+    ],
+)
+def test_a_wrong_range_is_refused(first: str | None, last: str | None, message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        nodes.check_range(first, last)
+    assert message in str(caught.value)
