@@ -22,6 +22,7 @@ def run(
     model_name: str,
     model_base_path: Path | None,
     model_config_file: Path | None = None,
+    config_poll_s: float = 0.0,
     host: str = "127.0.0.1",
     port: int = 8500,
     rest_port: int | None = None,
@@ -46,6 +47,7 @@ def run(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # TensorFlow's import takes seconds: everything that can be refused before it has been.
     from serving import config
+    from serving.config_watch import ConfigWatch
     from serving.model_server import ModelServer
 
     models = (
@@ -57,6 +59,8 @@ def run(
         models, host=host, port=port, rest_port=rest_port, poll_s=poll_s, as_content=as_content
     )
     server.start()
+    if model_config_file and config_poll_s > 0:
+        ConfigWatch(server.core, model_config_file, config_poll_s).start()
     try:
         _announce(server, stopped)
         stopped.wait()
@@ -111,6 +115,14 @@ def _check_port(host: str, port: int) -> None:
 @click.option("--model-name", default="default", show_default=True)
 @click.option("--model-base-path", type=click.Path(path_type=Path), help="One folder per version.")
 @click.option("--model-config-file", type=click.Path(path_type=Path), help="Several models.")
+@click.option(
+    "--model-config-file-poll-wait-seconds",
+    "config_poll_s",
+    type=float,
+    default=0.0,
+    show_default=True,
+    help="Read the config file again this often; 0 never.",
+)
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=click.IntRange(0, 65535), default=8500, show_default=True)
 @click.option(

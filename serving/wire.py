@@ -80,7 +80,7 @@ def array(proto: Any) -> np.ndarray:
     shape = [dim.size for dim in proto.tensor_shape.dim]
     if proto.tensor_content:
         return np.frombuffer(proto.tensor_content, kind).reshape(shape)
-    return np.array(getattr(proto, field), kind).reshape(shape)
+    return np.array(list(getattr(proto, field)), kind).reshape(shape)
 
 
 def _collect(file: Any, into: dict[str, descriptor_pb2.FileDescriptorProto]) -> None:

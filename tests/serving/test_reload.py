@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import grpc
 import pytest
 from google.protobuf import text_format
@@ -9,6 +11,7 @@ from tensorflow_serving.apis import model_management_pb2, model_service_pb2_grpc
 
 from serving import config
 from serving.client import Client
+from serving.config_watch import ConfigWatch
 from serving.errors import NotFoundError, ServingError
 from serving.model_server import ModelServer, serve_folder
 from serving.status import StatusError
@@ -104,6 +107,32 @@ def test_a_reload_is_the_whole_truth(server, tmp_path, generator_dir, push):
             a.generate([1], [1])
         assert [row.state for row in a.status()] == ["END"]
         assert b.generate([1], [1]).version == 5
+
+
+def test_a_watched_config_file_is_a_reload_and_its_errors_change_nothing(
+    server, tmp_path, generator_dir, push, caplog
+):
+    push(generator_dir, tmp_path / "b", 2)
+    file = tmp_path / "models.config"
+    file.write_text(f"model_config_list {{ {entry('a', tmp_path / 'a')} }}")
+    watch = ConfigWatch(server.core, file, 0.02)
+    watch.start()
+    try:
+        file.write_text("nonsense")
+        wait_for(lambda: "Error parsing text-format" in caplog.text)
+        assert server.core.models()["a"].available() == [1]
+        file.write_text(f"model_config_list {{ {entry('b', tmp_path / 'b')} }}")
+        wait_for(lambda: list(server.core.models()) == ["b"])
+        wait_for(lambda: server.core.models()["b"].available() == [2])
+    finally:
+        watch.stop()
+
+
+def wait_for(condition) -> None:
+    end = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < end, "did not happen within ten seconds"
+        time.sleep(0.01)
 
 
 def test_a_refused_reload_changes_nothing(server, tmp_path):
