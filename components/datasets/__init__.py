@@ -9,6 +9,7 @@ from trainer.errors import unknown_name
 
 DATASETS: dict[str, str] = {
     "cifar10": "components.datasets.cifar10:SPEC",
+    "coco_captions": "components.datasets.coco_captions:SPEC",
     "digits": "components.datasets.digits:SPEC",
     "fashion_mnist": "components.datasets.fashion_mnist:SPEC",
     "mnist": "components.datasets.mnist:SPEC",

@@ -1,0 +1,178 @@
+"""Shows a person what is stored: the first records or examples as a table and one picture."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import itertools
+import math
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageDraw, UnidentifiedImageError
+
+from components.datasets.base import DatasetSpec
+from trainer.errors import UserError
+from trainer.features import ID, IMAGE
+
+CELL = 96
+"""Side of a picture in the sheet, in pixels."""
+
+LINE, GAP = 14, 6
+TEXT_LIMIT = 60
+
+
+@dataclasses.dataclass(frozen=True)
+class Item:
+    """One stored example.
+
+    Attributes:
+      facts: Feature -> what it holds, worded for a table cell.
+      image: The decoded image; None if the bytes are missing or no image.
+    """
+
+    facts: dict[str, str]
+    image: Image.Image | None
+
+
+def records(
+    spec: DatasetSpec, data_dir: str | os.PathLike[str], count: int, split: str | None = None
+) -> list[Item]:
+    """Read the first records of a TFDS split, under the names that TFDS gave their features.
+
+    Args:
+      spec: The data set; prepared in `data_dir` if it is not there yet.
+      data_dir: Folder of prepared TFDS data.
+      count: How many records, at least 1.
+      split: TFDS split; None for the first.
+
+    Returns:
+      At most `count` items in stored order.
+
+    Raises:
+      UserError: Count below one, unknown split, or the data cannot be had.
+    """
+    from components.datasets.prepare import prepare
+
+    _check_count(count)
+    splits = prepare(spec, data_dir).info.splits
+    split = split or next(iter(splits))
+    if split not in splits:
+        raise UserError(f"no split '{split}' in dataset '{spec.name}': known: {', '.join(splits)}")
+    files = [file.filename for file in splits[split].file_instructions]
+    return _items(_read(files, "", count), spec.image_feature)
+
+
+def examples(uri: str | os.PathLike[str], count: int, split: str = "train") -> list[Item]:
+    """Read the first examples of a split of an Examples artifact.
+
+    Args:
+      uri: The artifact's folder.
+      count: How many examples, at least 1.
+      split: Output split.
+
+    Returns:
+      At most `count` items in stored order.
+
+    Raises:
+      UserError: Count below one, or no such split there.
+    """
+    _check_count(count)
+    folder = Path(uri) / f"Split-{split}"
+    files = sorted(str(file) for file in folder.glob("data_tfrecord-*.gz"))
+    if not files:
+        found = sorted(path.name.removeprefix("Split-") for path in Path(uri).glob("Split-*"))
+        raise UserError(f"no split '{split}' in {uri}: known: {', '.join(found) or 'none'}")
+    return _items(_read(files, "GZIP", count), IMAGE)
+
+
+def table(items: Sequence[Item]) -> tuple[list[str], list[list[str]]]:
+    """Return header and rows; a feature that an item lacks shows as "-"."""
+    keys = {key: None for item in items for key in item.facts}
+    header = sorted(keys, key=lambda key: (key != ID, key))
+    return header, [[item.facts.get(key, "-") for key in header] for item in items]
+
+
+def sheet(items: Sequence[Item], columns: int = 8) -> Image.Image:
+    """Draw all images in rows, each above its label or its id.
+
+    Args:
+      items: What to draw, at least one.
+      columns: Images per row.
+
+    Returns:
+      An RGB image. Small images are enlarged by whole factors, so pixels stay visible; one that
+      cannot be decoded shows as a crossed box.
+    """
+    columns = min(columns, len(items))
+    step_x, step_y = CELL + GAP, CELL + LINE + GAP
+    rows = math.ceil(len(items) / columns)
+    canvas = Image.new("RGB", (columns * step_x + GAP, rows * step_y + GAP), "white")
+    draw = ImageDraw.Draw(canvas)
+    for number, item in enumerate(items):
+        left = GAP + number % columns * step_x
+        top = GAP + number // columns * step_y
+        if item.image is None:
+            draw.rectangle((left, top, left + CELL, top + CELL), outline="red")
+            draw.line((left, top, left + CELL, top + CELL), fill="red")
+        else:
+            canvas.paste(_fit(item.image), (left, top))
+        caption = item.facts.get("label") or item.facts.get(ID, "")
+        draw.text((left, top + CELL), caption[:16], fill="black")
+    return canvas
+
+
+def _check_count(count: int) -> None:
+    if count < 1:
+        raise UserError(f"count is {count}: it must be at least 1")
+
+
+def _read(files: Iterable[str], compression: str, count: int) -> Iterator[bytes]:
+    import tensorflow as tf
+
+    dataset = tf.data.TFRecordDataset(list(files), compression)
+    yield from itertools.islice(dataset.as_numpy_iterator(), count)
+
+
+def _items(payloads: Iterable[bytes], image_key: str) -> list[Item]:
+    import tensorflow as tf
+
+    return [
+        _item(tf.train.Example.FromString(payload).features.feature, image_key)
+        for payload in payloads
+    ]
+
+
+def _item(features: Any, image_key: str) -> Item:
+    facts = {key: _words(features[key]) for key in sorted(features) if key != image_key}
+    values = features[image_key].bytes_list.value if image_key in features else []
+    if not values:
+        return Item(facts, None)
+    try:
+        image = Image.open(io.BytesIO(values[0]))
+        image.load()
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
+        return Item(facts | {image_key: f"not an image, {len(values[0]):,} bytes"}, None)
+    size = f"{image.format} {image.height}x{image.width} {image.mode}, {len(values[0]):,} bytes"
+    return Item(facts | {image_key: size}, image)
+
+
+def _words(feature: Any) -> str:
+    kind = feature.WhichOneof("kind")
+    values = list(getattr(feature, kind).value) if kind else []
+    texts = [v.decode(errors="replace") if isinstance(v, bytes) else f"{v:.6g}" for v in values]
+    text = " | ".join(texts)
+    return text if len(text) <= TEXT_LIMIT else f"{text[: TEXT_LIMIT - 3]}..."
+
+
+def _fit(image: Image.Image) -> Image.Image:
+    largest = max(image.size)
+    if largest > CELL:
+        image = image.convert("RGB")
+        image.thumbnail((CELL, CELL))
+        return image
+    factor = CELL // largest
+    size = (image.width * factor, image.height * factor)
+    return image.convert("RGB").resize(size, Image.Resampling.NEAREST)
