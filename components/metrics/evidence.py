@@ -1,0 +1,111 @@
+"""What metrics look at: features and classes of samples, held-out data and training data."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import numpy as np
+
+from components.metrics.moments import Moments
+from components.metrics.neighbours import nearest
+
+GROUPS = 20
+"""Groups of the jackknife: enough for a steady error, few enough to recompute each figure."""
+
+
+@dataclasses.dataclass(frozen=True)
+class FeatureSet:
+    """What the extractor said about a set of N images.
+
+    Attributes:
+      ids: [N], the seeds of samples (int64) or the ids of stored examples (str).
+      labels: int64[N], the class asked for or annotated; -1 where there is none.
+      features: float32[N,D].
+      probabilities: float32[N,K], the extractor's own class probabilities.
+      digests: uint64[N], a hash of each image's pixels.
+      groups: Statistics of the features in `GROUPS` disjoint parts; merged they are the whole.
+    """
+
+    ids: np.ndarray
+    labels: np.ndarray
+    features: np.ndarray
+    probabilities: np.ndarray
+    digests: np.ndarray
+    groups: tuple[Moments, ...]
+
+    @classmethod
+    def of(
+        cls,
+        ids: np.ndarray,
+        labels: np.ndarray,
+        features: np.ndarray,
+        probabilities: np.ndarray,
+        digests: np.ndarray,
+    ) -> FeatureSet:
+        """Build a set whose groups are taken from its rows."""
+        groups = tuple(Moments.of(features[part]) for part in group_slices(len(features)))
+        return cls(ids, labels, features, probabilities, digests, groups)
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """int64[N], the extractor's most probable class of each image."""
+        return self.probabilities.argmax(axis=1)
+
+    @property
+    def labelled(self) -> bool:
+        """Whether every image has a class that was asked for or annotated."""
+        return bool((self.labels >= 0).all())
+
+    def take(self, rows: np.ndarray | slice) -> FeatureSet:
+        """Return the set of some rows, in the order given."""
+        return FeatureSet.of(
+            self.ids[rows],
+            self.labels[rows],
+            self.features[rows],
+            self.probabilities[rows],
+            self.digests[rows],
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Evidence:
+    """All that a metric may use: `train` is what the model has learned from, `reference` is not."""
+
+    samples: FeatureSet
+    reference: FeatureSet
+    train: FeatureSet
+
+    @functools.cached_property
+    def samples_to_train(self) -> tuple[np.ndarray, np.ndarray]:
+        """Distance float64[N] of each sample to the nearest training image, and its index."""
+        return _nearest_one(self.samples, self.train)
+
+    @functools.cached_property
+    def reference_to_train(self) -> tuple[np.ndarray, np.ndarray]:
+        """The same for held-out images: how far new images are from training images."""
+        return _nearest_one(self.reference, self.train)
+
+
+@dataclasses.dataclass(frozen=True)
+class Score:
+    """A figure and its standard error: one standard deviation over fresh samples of the model.
+
+    The held-out data count as fixed: they are the same for every model that is compared.
+    """
+
+    value: float
+    error: float
+
+
+def group_slices(count: int) -> list[slice]:
+    """Cut rows into `GROUPS` interleaved groups: row i belongs to group i mod GROUPS."""
+    return [slice(start, None, GROUPS) for start in range(min(GROUPS, count))]
+
+
+def _nearest_one(queries: FeatureSet, pool: FeatureSet) -> tuple[np.ndarray, np.ndarray]:
+    distances, indices = nearest(queries.features, pool.features)
+    return distances[:, 0], indices[:, 0]

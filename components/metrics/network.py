@@ -1,0 +1,61 @@
+"""The small classifier behind every domain extractor: four 3x3 blocks, pooled features, classes."""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+FEATURES = "features"
+
+
+def classifier(
+    image_shape: tuple[int, int, int], classes: int, width: int
+) -> tuple[tf.keras.Model, tf.keras.Model]:
+    """Build the network without trained weights.
+
+    Args:
+      image_shape: (height, width, channels) of its images.
+      classes: Number of classes K.
+      width: Feature maps of the first block; the last block has D = 2 * `width`.
+
+    Returns:
+      The model float32[B,H,W,C] in [0, 1] -> logits float32[B,K], and the model of the same layers
+      -> (features float32[B,D], the last convolution averaged over positions, and logits).
+    """
+    image = tf.keras.Input(image_shape)
+    x = image
+    for number, (maps, stride) in enumerate(
+        [(width, 1), (width, 2), (2 * width, 1), (2 * width, 2)]
+    ):
+        x = tf.keras.layers.Conv2D(
+            maps, 3, stride, padding="same", use_bias=False, name=f"conv_{number}"
+        )(x)
+        x = tf.keras.layers.BatchNormalization(momentum=0.9, name=f"norm_{number}")(x)
+        x = tf.keras.layers.ReLU()(x)
+    features = tf.keras.layers.GlobalAveragePooling2D(name=FEATURES)(x)
+    hidden = tf.keras.layers.Dropout(0.3, seed=1)(features)
+    logits = tf.keras.layers.Dense(classes, name="logits")(hidden)
+    return tf.keras.Model(image, logits), tf.keras.Model(image, [features, logits])
+
+
+def weights(model: tf.keras.Model) -> dict[str, np.ndarray]:
+    """Return all weights by "layer/weight", as float16 (relative rounding below 0.05 %)."""
+    return {
+        f"{layer.name}/{weight.name}": weight.numpy().astype(np.float16)
+        for layer in model.layers
+        for weight in layer.weights
+        if np.issubdtype(weight.numpy().dtype, np.floating)
+    }
+
+
+def set_weights(model: tf.keras.Model, stored: dict[str, np.ndarray]) -> None:
+    """Put stored weights into a model of the same shape.
+
+    Raises:
+      KeyError: A weight is missing.
+      ValueError: A weight has another shape.
+    """
+    for layer in model.layers:
+        for weight in layer.weights:
+            if np.issubdtype(weight.numpy().dtype, np.floating):
+                weight.assign(stored[f"{layer.name}/{weight.name}"].astype(np.float32))
