@@ -18,12 +18,15 @@ setup(
     packages=find_packages(include=[p for name in TOP_LEVEL for p in (name, f"{name}.*")]),
     package_data={
         "pipeline": ["configs/*.yaml"],
+        "serving": ["messages.binpb"],
         "components": ["schemas/*.pbtxt", "metrics/weights/*", "evaluator/templates/*"],
     },
     install_requires=[
         "apache-beam>=2.77,<2.78",
         "click>=8.1",
         "grpcio>=1.74",
+        "grpcio-health-checking>=1.74",
+        "grpcio-reflection>=1.74",
         "importlib_resources",  # tensorflow-datasets needs it and does not say so
         "jinja2>=3.1",
         "kfp>=2.16.1,<2.17",
@@ -31,9 +34,11 @@ setup(
         "matplotlib>=3.9",
         "numpy>=2,<2.5",
         "pillow>=11",
+        "prometheus-client>=0.22",
         "pydantic>=2.10,<3",
         "pyyaml>=6",
         "scikit-learn>=1.5",
+        "threadpoolctl>=3",
         "tensorboard>=2.20",
         "tensorflow>=2.21,<2.22",
         "tensorflow-datasets>=4.9.9,<5",
@@ -44,6 +49,7 @@ setup(
     extras_require={
         "dev": [
             "import-linter>=2.5",
+            "kubernetes-validate>=1.33",
             "mypy>=2",
             "pytest>=9",
             "pytest-timeout>=2.4",
