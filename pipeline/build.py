@@ -18,7 +18,7 @@ from components.data_check.component import DataCheck
 from components.evaluator.component import GenerativeEvaluator
 from components.example_gen.component import TfdsExampleGen
 from components.serving_check.component import ServingCheck
-from pipeline import config
+from pipeline import code, config
 from pipeline.nodes import IN_MEMORY_BEAM
 from pipeline.paths import Paths
 from pipeline.recipe import Recipe
@@ -44,7 +44,7 @@ def create_pipeline(recipe: Recipe, paths: Paths) -> pipeline.Pipeline:
         components=_components(recipe, paths),
         enable_cache=recipe.cache,
         metadata_connection_config=metadata.sqlite_metadata_connection_config(str(paths.metadata)),
-        beam_pipeline_args=list(recipe.beam.args or IN_MEMORY_BEAM),
+        beam_pipeline_args=_beam_args(recipe),
     )
 
 
@@ -110,6 +110,12 @@ def _components(recipe: Recipe, paths: Paths) -> list[BaseNode]:
     ]
 
 
+def _beam_args(recipe: Recipe) -> list[str]:
+    """Beam's options; the job's name carries the code, and TFX's cache keys carry the options."""
+    job = f"--job_name={recipe.name.replace('_', '-')}-{code.fingerprint('components')}"
+    return [*(recipe.beam.args or IN_MEMORY_BEAM), job]
+
+
 def _trainer_config(recipe: Recipe, paths: Paths) -> TrainerConfig:
     """Tell the trainer what it needs and no more: another threshold must not train anew."""
     return TrainerConfig(
@@ -117,5 +123,6 @@ def _trainer_config(recipe: Recipe, paths: Paths) -> TrainerConfig:
         model=recipe.model,
         train=recipe.train,
         checkpoint_root=str(paths.checkpoints),
+        code=code.fingerprint("trainer"),
         recipe=config.dump_sections(recipe, ("name", "description", "data", "model", "train")),
     )

@@ -89,7 +89,7 @@ class Lineage:
             found.append(Output(key, artifact.uri, plain))
         return found
 
-    def why(self, execution: pb.Execution, node: str) -> str:
+    def why(self, execution: pb.Execution, node: str, caching: bool) -> str:
         """Say in words why an execution was answered from the cache, or why it was not."""
         others = [e for e in self.executions(node) if e.id < execution.id]
         if execution.last_known_state == CACHED:
@@ -107,7 +107,9 @@ class Lineage:
             return f"changed: {', '.join(changed[:NAMED])}{more}"
         old, new = (dict(self._inputs(e)) for e in (before, execution))
         moved = sorted(key for key in new if new[key] != old.get(key))
-        return f"new input: {', '.join(moved)}" if moved else "cache off"
+        if moved:
+            return f"new input: {', '.join(moved)}"
+        return "changed: code or Beam options" if caching else "cache off"
 
     def _inputs(self, execution: pb.Execution) -> list[tuple[str, int]]:
         return [(key, artifact.id) for key, artifact in self._artifacts(execution, _INPUT)]

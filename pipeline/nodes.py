@@ -18,8 +18,7 @@ NODES = (
 """A test holds this list against what `build.create_pipeline` wires."""
 
 IN_MEMORY_BEAM = (
-    "--runner=DirectRunner",
-    "--direct_running_mode=in_memory",
+    "--runner=FnApiRunner",
     "--sdk_container_image=none",
 )
 """Beam's options when a recipe gives none.

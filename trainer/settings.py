@@ -75,4 +75,5 @@ class TrainerConfig(Settings):
     model: ModelSettings
     train: TrainSettings
     checkpoint_root: str = Field(description="folder that outlives single runs")
+    code: str = Field("", description="fingerprint of this code: an edit trains anew")
     recipe: str = Field("", description="the whole resolved recipe as YAML, stored with the model")

@@ -97,15 +97,16 @@ class LocalRunner(local_dag_runner.LocalDagRunner):
             ).launch()
             with handle as connected:
                 lineage = Lineage(connected.store, pipeline.pipeline_info.id)
-                result = _result(lineage, name, time.monotonic() - began)
+                caching = node.execution_options.caching_options.enable_cache
+                result = _result(lineage, name, time.monotonic() - began, caching)
         self.results[name] = result
         self._after(result, number, count)
 
 
-def _result(lineage: Lineage, node: str, seconds: float) -> NodeResult:
+def _result(lineage: Lineage, node: str, seconds: float, caching: bool) -> NodeResult:
     execution = lineage.executions(node)[0]
     if execution.last_known_state not in DONE:
         raise RuntimeError(f"{node} did not finish; its log has the cause")
     state = "cached" if execution.last_known_state == CACHED else "done"
     outputs = {output.key: output for output in lineage.outputs(execution)}
-    return NodeResult(node, state, seconds, lineage.why(execution, node), outputs)
+    return NodeResult(node, state, seconds, lineage.why(execution, node, caching), outputs)
