@@ -5,8 +5,6 @@ Runners only call it; local and Kubeflow runs therefore have the same nodes.
 
 from __future__ import annotations
 
-import json
-
 from tfx.components import ExampleValidator, Pusher, StatisticsGen, Trainer
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.dsl.components.base.base_node import BaseNode
@@ -82,7 +80,7 @@ def _components(recipe: Recipe, paths: Paths) -> list[BaseNode]:
         model=trainer.outputs["model"],
         examples=examples.outputs["examples"],
         model_run=trainer.outputs["model_run"],
-        evaluation=json.dumps(recipe.evaluate.model_dump(mode="json")),
+        evaluation=recipe.evaluate.model_dump_json(),
     )
     serving_check = ServingCheck(model=trainer.outputs["model"])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -131,16 +131,28 @@ def _set(tree: dict[str, Any], override: str) -> None:
     key, sign, text = override.partition("=")
     if not sign or not key:
         raise UserError(f"'{override}' is no setting: write it as key=value, e.g. train.steps=200")
-    *path, last = key.split(".")
-    node = tree
-    for index, part in enumerate(path):
-        node = node.setdefault(part, {})
-        if not isinstance(node, dict):
-            raise UserError(f"'{'.'.join(path[: index + 1])}' is one value, it has no '{last}'")
     try:
-        node[last] = yaml.safe_load(text)
+        value = yaml.safe_load(text)
     except yaml.YAMLError:
         raise UserError(f"the value of '{key}' cannot be read: '{text}'") from None
+    *path, last = key.split(".")
+    node: Any = tree
+    for part in path:
+        node = node.setdefault(part, {}) if isinstance(node, dict) else _item(node, part, key)
+    if isinstance(node, dict):
+        node[last] = value
+    else:
+        _item(node, last, key)
+        node[int(last)] = value
+
+
+def _item(node: Any, part: str, key: str) -> Any:
+    """Return the item that `part` of a dotted key names in a list."""
+    if not isinstance(node, list):
+        raise UserError(f"'{key}' goes too deep: there is one value above '{part}', no section")
+    if not part.isdecimal() or int(part) >= len(node):
+        raise UserError(f"'{key}': '{part}' is no position in a list of {len(node)}")
+    return node[int(part)]
 
 
 def _explain(detail: ErrorDetails) -> str:
@@ -159,9 +171,11 @@ def _siblings(path: list[str]) -> list[str]:
     """List the keys that are valid beside the last part of `path`, as full dotted keys."""
     section: Any = Recipe
     for part in path[:-1]:
-        field = section.model_fields.get(part)
-        if field is None:
+        if part.isdecimal():  # a position in a list: its items' type
+            section = get_args(section)[0]
+        else:
+            section = section.model_fields[part].annotation
+        if not hasattr(section, "model_fields") and not get_args(section):
             return []
-        section = field.annotation
     prefix = ".".join([*path[:-1], ""]) if len(path) > 1 else ""
     return [prefix + name for name in section.model_fields]

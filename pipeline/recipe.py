@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, PositiveInt
 
+from components.evaluator.settings import Evaluation
 from trainer.settings import ModelSettings, Settings, TrainSettings
 
 
@@ -14,22 +15,6 @@ class Data(Settings):
     train: str = Field("train", description="TFDS split expression, for example train[:90%]")
     eval: str = Field("test", description="TFDS split expression of the held-out records")
     limit: PositiveInt | None = Field(None, description="records per split at most; null: all")
-
-
-class Threshold(Settings):
-    """A bound on one score; at least one side is given."""
-
-    metric: str
-    max: float | None = None
-    min: float | None = None
-
-
-class Evaluate(Settings):
-    """How the model is scored and what it must reach."""
-
-    extractor: str = Field(description="a packaged feature extractor")
-    samples: PositiveInt = Field(2000, description="images to generate, from seeds 0 to samples-1")
-    thresholds: tuple[Threshold, ...] = Field(min_length=1)
 
 
 class Push(Settings):
@@ -54,7 +39,7 @@ class Recipe(Settings):
     data: Data
     model: ModelSettings
     train: TrainSettings
-    evaluate: Evaluate
+    evaluate: Evaluation
     push: Push
     beam: Beam = Beam()
     cache: bool = Field(

@@ -30,7 +30,9 @@ def test_every_header_states_command_hardware_time_and_score(name: str) -> None:
 
 
 def test_overrides_are_read_as_yaml_and_the_result_is_frozen() -> None:
-    recipe = config.load("digits_cgan", ["train.steps=7", "data.limit=null", "cache=false"])
+    given = ["train.steps=7", "data.limit=null", "cache=false", "evaluate.thresholds.0.max=3.5"]
+    recipe = config.load("digits_cgan", given)
+    assert recipe.evaluate.thresholds[0].max == 3.5
     assert (recipe.train.steps, recipe.data.limit, recipe.cache) == (7, None, False)
     with pytest.raises(ValidationError, match="frozen"):
         recipe.train.steps = 8
@@ -51,12 +53,15 @@ def test_a_recipe_file_of_ones_own_is_named_after_the_file(tmp_path: Path) -> No
         ("digits_cgan", "train.steps=abc", "'train.steps' is 'abc': input should be a valid int"),
         ("digits_cgan", "train.steps=0", "'train.steps' is 0: input should be greater than 0"),
         ("digits_cgan", "train.steps", "'train.steps' is no setting: write it as key=value"),
-        ("digits_cgan", "train.steps.x=1", "'train.steps' is one value, it has no 'x'"),
+        ("digits_cgan", "train.steps.x=1", "'train.steps.x' goes too deep"),
         ("digits_cgan", "train.loss=hing", "'train.loss' is 'hing': input should be 'hinge'"),
         ("digits_cgan", "train.steps=[", "the value of 'train.steps' cannot be read"),
         ("digits_cgan", "model.family=cgam", "unknown model family 'cgam': did you mean 'cgan'?"),
         ("digits_cgan", "data.dataset=digit", "did you mean 'digits'?"),
-        ("digits_cgan", "evaluate.thresholds=[]", "should have at least 1 item"),
+        ("digits_cgan", "push.model_name=a/b", "'push.model_name' is 'a/b': string should match"),
+        ("digits_cgan", "evaluate.thresholds=[{metrik: a}]", "evaluate.thresholds.0.metric"),
+        ("digits_cgan", "evaluate.thresholds.9.max=1", "'9' is no position in a list of"),
+        ("digits_cgan", "beam.args=[1]", "'beam.args.0' is 1: input should be a valid string"),
         ("none.yaml", "", "no recipe file 'none.yaml'"),
     ],
 )  # fmt: skip
