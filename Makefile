@@ -1,5 +1,5 @@
 # Two commands do everything: `make run` and `make test`. Both set the environment up when needed.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 RECIPE ?= digits_cgan
 ARGS ?=
@@ -32,7 +32,7 @@ clean: ## remove the environment and every run
 	rm -rf .venv runs *.egg-info
 
 .venv/.uv:
-	@command -v $(PYTHON) >/dev/null || { echo "genvision needs Python 3.11; '$(PYTHON)' was not found. Name one: make run PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { echo "genvision needs Python 3.11; '$(PYTHON)' is not that. Name one: make run PYTHON=/path/to/python3.11" >&2; exit 2; }
 	@command -v g++ >/dev/null || { echo "genvision needs g++ to build one dependency; install it first (Debian: apt-get install g++)" >&2; exit 2; }
 	@echo "environment: creating .venv (once)"
 	@$(PYTHON) -m venv .venv

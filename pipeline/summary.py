@@ -1,13 +1,118 @@
-"""What a person sees at the end of a run."""
+"""What a person sees at the end of a run: verdict, scores, where things are, what to try next."""
 
 from __future__ import annotations
 
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
 
-def tell(recipe, paths, results, console, seconds):
-    for r in results.values():
-        for o in r.outputs.values():
-            console.line(f"   {r.node} {o}")
-    console.line(f"{seconds:.1f}s")
-    import types
+from components import datasets
+from pipeline.console import Console
+from pipeline.lineage import Output
+from pipeline.paths import Paths, shown
+from pipeline.recipe import Recipe
+from pipeline.runners.local import NodeResult
+from pipeline.served import server
+from serving.client import Client
+from serving.sheet import write_sheet
 
-    return types.SimpleNamespace(accepted=True, text="")
+ANSWER = "answer.png"
+
+
+class Verdict(NamedTuple):
+    """Whether the model was accepted, and the reasons in one line."""
+
+    accepted: bool
+    text: str
+
+
+def tell(
+    recipe: Recipe, paths: Paths, results: dict[str, NodeResult], console: Console, seconds: float
+) -> Verdict:
+    """Print the summary of a run.
+
+    Args:
+      recipe: What ran.
+      paths: Its folders.
+      results: What became of each node.
+      console: Where to print.
+      seconds: Duration of the run so far.
+
+    Returns:
+      The verdict; a slice that judged nothing counts as accepted.
+    """
+    console.line()
+    verdict = Verdict(True, "")
+    evaluation = _output(results, "GenerativeEvaluator", "evaluation")
+    if evaluation:
+        report = Path(evaluation.uri)
+        found = json.loads((report / "evaluation.json").read_text(encoding="utf-8"))
+        verdict = _verdict(found, results)
+        _tell_scores(found, verdict, console)
+        console.line(f"sheet    {shown(report / 'samples.png')}")
+        console.line(f"report   {shown(report / 'report.html')}")
+    console.line(f"recipe   {shown(paths.output / 'recipe.yaml')}")
+    pushed = _output(results, "Pusher", "pushed_model")
+    if pushed and pushed.properties.get("pushed"):
+        console.line(f"model    {shown(str(pushed.properties['pushed_destination']))}")
+        _ask(recipe, paths, console)
+    cached = sum(result.state == "cached" for result in results.values())
+    console.line(f"took     {seconds:.0f} s, {cached} of {len(results)} nodes from the cache")
+    _suggest(recipe, console)
+    return verdict
+
+
+def _output(results: dict[str, NodeResult], node: str, key: str) -> Output | None:
+    return results[node].outputs.get(key) if node in results else None
+
+
+def _verdict(found: dict[str, Any], results: dict[str, NodeResult]) -> Verdict:
+    """Join the gate's verdict and the serving check's."""
+    reasons = [check["text"] for check in found["verdict"]["checks"] if check["passed"] is False]
+    serving = _output(results, "ServingCheck", "blessing")
+    if serving and not serving.properties.get("blessed"):
+        reasons.append(f"the serving check failed: {serving.properties.get('reasons')}")
+    return Verdict(not reasons, "; ".join(["not pushed", *reasons]) if reasons else "")
+
+
+def _tell_scores(found: dict[str, Any], verdict: Verdict, console: Console) -> None:
+    console.line(f"verdict  {'BLESSED' if verdict.accepted else 'NOT BLESSED'}")
+    for check in found["verdict"]["checks"]:
+        mark = {True: "ok", False: "FAILED", None: "note"}[check["passed"]]
+        console.line(f"         {mark:7}{check['text']}")
+    if not verdict.accepted:
+        console.line(f"         {verdict.text}")
+    console.line("scores")
+    for name, score in found["scores"].items():
+        console.line(f"         {name:26}{score['value']:8.3f} \N{PLUS-MINUS SIGN} {score['error']:.2g}")
+
+
+def _ask(recipe: Recipe, paths: Paths, console: Console) -> None:
+    """Send one real gRPC request to the embedded server on the pushed version."""
+    console.pending("asking the pushed version")
+    model = recipe.push.model_name
+    names = datasets.get(recipe.data.dataset).label_names
+    seeds = list(range(len(names) or 10))
+    with server(model, paths.serving(model), paths.logs / "server.log") as target:
+        with Client(target, model) as client:
+            began = time.monotonic()
+            answer = client.generate(seeds, seeds if names else None)
+            elapsed = (time.monotonic() - began) * 1000
+    path = paths.output / ANSWER
+    write_sheet(path, answer.images, columns=len(seeds))
+    console.line(f"answer   {shown(path)}")
+    console.line(
+        f"         {len(seeds)} images by version {answer.version} over gRPC in {elapsed:.0f} ms"
+    )
+
+
+def _suggest(recipe: Recipe, console: Console) -> None:
+    command = shown(Path(sys.argv[0]).absolute())
+    console.line()
+    console.line("try next")
+    console.line(f"         {command} generate --label 7 --count 16 --seed 1 --out sheet.png")
+    more = recipe.train.steps * 2
+    console.line(f"         {command} run {recipe.name} --set train.steps={more}")
+    console.line(f"         {command} serve {recipe.name}")
