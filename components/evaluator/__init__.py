@@ -1,0 +1,1 @@
+"""GenerativeEvaluator: samples, scores, gate, blessing and report of an image generator."""

@@ -1,0 +1,262 @@
+"""One evaluation from a SavedModel and examples to scores and a verdict; no TFX in it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import posixpath
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from components import metrics
+from components.collect import read_json
+from components.evaluator import gate, parts, sampling
+from components.evaluator.contract import ContractError, Generator, check_same, probe
+from components.evaluator.examples import Stored, check_image_size, open_examples
+from components.evaluator.reference import features_of
+from components.evaluator.settings import Evaluation
+from components.metrics import extractors
+from components.metrics.evidence import Evidence, FeatureSet, Score
+from components.metrics.frechet import check_count
+from components.metrics.score import score_all
+from trainer.progress import Progress
+
+SHEET_COLUMNS = 10
+"""Images per class in sheets."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Scored:
+    """A model that kept to the contract.
+
+    Attributes:
+      generator: The loaded model.
+      features: Its samples as the extractor sees them.
+      scores: Figures by full name.
+      sheet: uint8[rows,columns,H,W,C], its first images of each class.
+    """
+
+    generator: Generator
+    features: FeatureSet
+    scores: Mapping[str, Score]
+    sheet: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """All that a report needs; `candidate` is None for a model that could not be scored."""
+
+    settings: Evaluation
+    card: extractors.Card
+    stored: Stored
+    model_path: str
+    model_fingerprint: str
+    verdict: gate.Verdict
+    reference: FeatureSet
+    train: FeatureSet
+    floor: Mapping[str, Score]
+    candidate: Scored | None
+    baseline: Scored | None
+    remark: str
+    seconds: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Bench:
+    """What is the same for every model of one evaluation."""
+
+    settings: Evaluation
+    card: extractors.Card
+    stored: Stored
+    reference: FeatureSet
+    train: FeatureSet
+    make_pipeline: Callable[[], Any]
+    scratch: str
+
+    @property
+    def classes(self) -> int:
+        """Number of classes that samples are asked for, in turn."""
+        return self.card.classes
+
+
+def evaluate(
+    model_path: str,
+    examples_uri: str,
+    settings: Evaluation,
+    make_pipeline: Callable[[], Any],
+    scratch: str,
+    cache_dir: str | None = None,
+    baseline_path: str | None = None,
+) -> Result:
+    """Score a model, compare it with a baseline and decide.
+
+    Args:
+      model_path: SavedModel with the signature `generate`.
+      examples_uri: Root of an Examples artifact with a manifest.
+      settings: What to do.
+      make_pipeline: Makes a Beam pipeline; used as a context manager.
+      scratch: Folder that workers can write to; removed afterwards.
+      cache_dir: Where features of real data are kept between evaluations.
+      baseline_path: SavedModel now deployed, scored on the same seeds and data. One that cannot
+        be loaded or scored any more is named in the reasons and compared with no further.
+
+    Returns:
+      The result; whatever is wrong with the model is in its verdict.
+
+    Raises:
+      UserError: Settings, data or extractor do not fit; nothing has been generated then.
+    """
+    began = time.monotonic()
+    try:
+        bench = _prepare(examples_uri, settings, make_pipeline, scratch, cache_dir)
+        baseline, remark = None, gate.FIRST_RUN
+        candidate = None
+        try:
+            candidate = _score(bench, model_path, "evaluating")
+        except ContractError as fault:
+            verdict = gate.refuse([str(fault)])
+        if candidate is not None:
+            if baseline_path:
+                baseline, remark = _score_baseline(bench, baseline_path)
+            verdict = gate.decide(
+                candidate.scores,
+                settings.thresholds,
+                baseline.scores if baseline else None,
+                settings.margins,
+                remark,
+            )
+    finally:
+        if tf.io.gfile.exists(scratch):
+            tf.io.gfile.rmtree(scratch)
+    return Result(
+        settings=settings,
+        card=bench.card,
+        stored=bench.stored,
+        model_path=model_path,
+        model_fingerprint=folder_fingerprint(model_path),
+        verdict=verdict,
+        reference=bench.reference,
+        train=bench.train,
+        floor=_floor(bench),
+        candidate=candidate,
+        baseline=baseline,
+        remark=remark,
+        seconds=time.monotonic() - began,
+    )
+
+
+def folder_fingerprint(path: str) -> str:
+    """Return the SHA-256 over names and contents of all files below a local folder."""
+    whole = hashlib.sha256()
+    root = Path(path)
+    for file in sorted(file for file in root.rglob("*") if file.is_file()):
+        whole.update(file.relative_to(root).as_posix().encode() + b"\0")
+        whole.update(hashlib.sha256(file.read_bytes()).digest())
+    return whole.hexdigest()
+
+
+def _prepare(
+    examples_uri: str,
+    settings: Evaluation,
+    make_pipeline: Callable[[], Any],
+    scratch: str,
+    cache_dir: str | None,
+) -> Bench:
+    """Check everything that is not the model's, and extract the real data's features."""
+    card = extractors.load(settings.extractor).card
+    check_count(settings.samples, card.feature_dim)
+    stored = open_examples(examples_uri)
+    reference_split, train_split = settings.reference_split, settings.comparison_split
+    check_image_size(stored, reference_split, card)
+    real = features_of(
+        stored,
+        (reference_split, train_split),
+        settings.extractor,
+        card,
+        make_pipeline,
+        posixpath.join(scratch, "real"),
+        cache_dir,
+        settings.batch_size,
+    )
+    check_count(len(real[reference_split]), card.feature_dim)
+    return Bench(
+        settings, card, stored, real[reference_split], real[train_split], make_pipeline, scratch
+    )
+
+
+def _score(bench: Bench, model_path: str, label: str) -> Scored:
+    """Generate, embed and score; raises `ContractError` for whatever is the model's fault."""
+    generator = Generator(model_path)
+    probe(generator, bench.card.image_shape)
+    folder = posixpath.join(bench.scratch, label.replace(" ", "-"))
+    seeds = range(bench.settings.seed_offset, bench.settings.seed_offset + bench.settings.samples)
+    with Progress(label, len(seeds), "images") as line:
+        sampling.watch(line)
+        try:
+            with bench.make_pipeline() as pipeline:
+                sampling.sample(
+                    pipeline,
+                    model_path,
+                    bench.classes,
+                    bench.settings.extractor,
+                    folder,
+                    seeds,
+                    bench.settings.batch_size,
+                )
+        finally:
+            sampling.watch(None)
+    faults = read_json(posixpath.join(folder, f"{sampling.FAULTS}.json"))
+    if faults:
+        more = f" (and {len(faults) - 1} more batches)" if len(faults) > 1 else ""
+        raise ContractError(f"{min(faults)}{more}")
+    features = parts.gather(folder)
+    scores = score_all(Evidence(features, bench.reference, bench.train), bench.card.name)
+    return Scored(generator, features, scores, _sheet(bench, generator, features))
+
+
+def _score_baseline(bench: Bench, path: str) -> tuple[Scored | None, str]:
+    try:
+        return _score(bench, path, "evaluating the deployed model"), ""
+    except ContractError as fault:
+        return None, (
+            f"the deployed model cannot be compared with ({fault}): only the absolute bounds decide"
+        )
+
+
+def _sheet(bench: Bench, generator: Generator, features: FeatureSet) -> np.ndarray:
+    """Generate each class's first images anew; that the pixels are the same is part of the test."""
+    rows = first_of_classes(features, bench.classes, SHEET_COLUMNS)
+    picked = rows[rows >= 0]
+    images = generator(features.ids[picked], features.labels[picked])
+    digests = np.array([sampling.hash64(image.tobytes()) for image in images], np.uint64)
+    check_same(features.ids[picked], digests[:, None], features.digests[picked][:, None])
+    sheet = np.zeros((*rows.shape, *images.shape[1:]), np.uint8)
+    sheet[rows >= 0] = images
+    return sheet
+
+
+def first_of_classes(features: FeatureSet, classes: int, columns: int) -> np.ndarray:
+    """Return int64[classes,columns], the first rows of each class (-1 where there are no more)."""
+    of = features.labels if features.labelled else features.predicted
+    rows = np.full((classes, columns), -1)
+    for label in range(classes):
+        found = np.flatnonzero(of == label)[:columns]
+        rows[label, : len(found)] = found
+    return rows
+
+
+def _floor(bench: Bench) -> dict[str, Score]:
+    """Score real training images, never repeated, as if they were samples: nothing new is better.
+
+    The figures against memorisation are left out: these are the training images.
+    """
+    count = min(len(bench.train), bench.settings.samples)
+    real = bench.train.take(slice(0, count))
+    scores = score_all(Evidence(real, bench.reference, bench.train), bench.card.name)
+    memory = {"nearest_train_distance", "copied_share"}
+    return {name: score for name, score in scores.items() if metrics.base_name(name) not in memory}

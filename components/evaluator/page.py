@@ -1,0 +1,152 @@
+"""Fills the report's template: figures, bounds and pictures in one self-contained page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import jinja2
+import numpy as np
+
+from components import metrics
+from components.evaluator import curves, sheet
+from components.evaluator.evaluate import SHEET_COLUMNS, Result, Scored, first_of_classes
+from components.evaluator.examples import find_images
+from components.metrics.evidence import Evidence, Score
+from components.metrics.neighbours import nearest
+
+NEIGHBOURS = 3
+"""Training images shown beside each suspicious sample."""
+
+HEADLINES = ("fid", "label_accuracy", "recall", "nearest_train_distance")
+"""Figures shown large, besides those with a bound."""
+
+
+def render(result: Result, runs: Sequence[str]) -> str:
+    """Return the page as HTML text.
+
+    Args:
+      result: What was found.
+      runs: Folders in which to look for training curves.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("components.evaluator"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters["digits"] = digits
+    return environment.get_template("report.html").render(
+        result=result,
+        names=class_names(result),
+        checks=sorted(result.verdict.checks, key=lambda c: (c.passed is None, c.passed is True)),
+        rows=_table(result),
+        classes=_classes(result),
+        neighbours=_neighbours(result),
+        curves=curves.find(runs),
+        view=(curves.WIDTH, curves.HEIGHT),
+    )
+
+
+def class_names(result: Result) -> list[str]:
+    """Return a name for each class the extractor knows."""
+    known = result.stored.class_names
+    return list(known) if len(known) == result.card.classes else _numbers(result.card.classes)
+
+
+def digits(value: float) -> str:
+    """Write a figure with three significant digits and no exponent where that stays short."""
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+
+
+def _numbers(count: int) -> list[str]:
+    return [str(number) for number in range(count)]
+
+
+def _table(result: Result) -> list[dict[str, Any]]:
+    """One row per figure: candidate, deployed model, real data, bounds and whether they hold."""
+    if result.candidate is None:
+        return []
+    failed = {check.metric for check in result.verdict.checks if check.passed is False}
+    bounds = {bound.metric: bound for bound in result.settings.thresholds}
+    floor = {metrics.base_name(name): score for name, score in result.floor.items()}
+    rows = []
+    for name, score in result.candidate.scores.items():
+        base = metrics.base_name(name) or name
+        rows.append(
+            {
+                "name": name,
+                "meaning": metrics.METRICS[base].meaning,
+                "better": metrics.METRICS[base].better,
+                "score": score,
+                "baseline": _of(result.baseline, name),
+                "floor": floor.get(base),
+                "bound": bounds.get(name),
+                "checked": name in bounds or name in result.settings.margins,
+                "failed": name in failed,
+                "headline": base in HEADLINES or name in bounds,
+            }
+        )
+    return rows
+
+
+def _of(scored: Scored | None, name: str) -> Score | None:
+    return scored.scores.get(name) if scored else None
+
+
+def _classes(result: Result) -> list[dict[str, Any]]:
+    """One row per class: samples, the deployed model's samples, held-out images."""
+    if result.candidate is None:
+        return []
+    split = result.settings.reference_split
+    rows = first_of_classes(result.reference, result.card.classes, SHEET_COLUMNS)
+    ids = {str(result.reference.ids[row]) for row in rows[rows >= 0]}
+    real = find_images(result.stored, split, ids)
+    classes = []
+    for label, name in enumerate(class_names(result)):
+        kept = [real[str(result.reference.ids[row])] for row in rows[label] if row >= 0]
+        sets = [("generated", result.candidate.sheet[label])]
+        if result.baseline is not None:
+            sets.append(("deployed", result.baseline.sheet[label]))
+        if kept:
+            sets.append(("real", np.stack(kept)))
+        classes.append(
+            {
+                "name": name,
+                "sets": [(kind, sheet.data_uri(sheet.strip(images))) for kind, images in sets],
+            }
+        )
+    return classes
+
+
+def _neighbours(result: Result) -> list[dict[str, Any]]:
+    """Each class's sample that is nearest to a training image, with its nearest ones."""
+    if result.candidate is None:
+        return []
+    samples = result.candidate.features
+    evidence = Evidence(samples, result.reference, result.train)
+    distances, _ = evidence.samples_to_train
+    typical = float(np.median(evidence.reference_to_train[0]))
+    of = samples.labels if samples.labelled else samples.predicted
+    chosen = []
+    for label in range(result.card.classes):
+        rows = np.flatnonzero(of == label)
+        if len(rows):
+            chosen.append(int(rows[distances[rows].argmin()]))
+    k = min(NEIGHBOURS, len(result.train))
+    apart, indices = nearest(samples.features[chosen], result.train.features, k)
+    ids = result.train.ids[indices].astype(str)
+    found = find_images(result.stored, result.settings.comparison_split, set(ids.ravel().tolist()))
+    images = result.candidate.generator(samples.ids[chosen], samples.labels[chosen])
+    names = class_names(result)
+    return [
+        {
+            "name": names[int(of[row])],
+            "seed": int(samples.ids[row]),
+            "sample": sheet.data_uri(sheet.to_pil(images[number])),
+            "real": [sheet.data_uri(sheet.to_pil(found[i])) for i in ids[number].tolist()],
+            "ratio": float(apart[number, 0]) / typical,
+        }
+        for number, row in enumerate(chosen)
+    ]

@@ -1,0 +1,153 @@
+"""Beam work of an evaluation: make or read images, extract features, merge statistics."""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+from collections.abc import Iterator
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+from apache_beam.utils.shared import Shared
+
+from components.collect import write_json
+from components.evaluator import parts
+from components.evaluator.contract import ContractError, Generator
+from components.evaluator.examples import read_batches
+from components.metrics import extractors
+from components.metrics.combine import MomentsCombineFn
+from components.metrics.evidence import GROUPS
+from components.metrics.moments import Moments
+from trainer.progress import Progress
+
+FAULTS = "faults"
+_progress: list[Progress] = []
+
+
+def watch(progress: Progress | None) -> None:
+    """Count images on this line while Beam runs in this process; elsewhere nothing is counted."""
+    _progress[:] = [] if progress is None else [progress]
+
+
+class _Embed(beam.DoFn):
+    """Loads the extractor once per process and turns images into rows and statistics."""
+
+    def __init__(self, extractor: str, folder: str) -> None:
+        self._name, self._folder, self._shared = extractor, folder, Shared()
+
+    def setup(self) -> None:
+        self._extractor = self._shared.acquire(lambda: extractors.load(self._name))
+
+    def embed(
+        self, name: str, ids: np.ndarray, labels: np.ndarray, images: np.ndarray, keys: np.ndarray
+    ) -> Iterator[tuple[int, Moments]]:
+        """Write the rows of some images; yield the statistics of each group they belong to."""
+        features, probabilities = self._extractor(images)
+        digests = np.array([hash64(image.tobytes()) for image in images], np.uint64)
+        parts.write(
+            self._folder,
+            f"rows-{name}",
+            ids=ids,
+            labels=labels,
+            features=features,
+            probabilities=probabilities,
+            digests=digests,
+        )
+        for key in np.unique(keys % GROUPS):
+            yield int(key), Moments.of(features[keys % GROUPS == key])
+        for line in _progress:
+            line.update(len(images))
+
+
+class EmbedSamples(_Embed):
+    """Generates the images of a range of seeds; what the model does wrong goes to `FAULTS`."""
+
+    def __init__(self, model_path: str, classes: int, extractor: str, folder: str) -> None:
+        super().__init__(extractor, folder)
+        self._path, self._classes, self._model = model_path, classes, Shared()
+
+    def setup(self) -> None:
+        """Load extractor and model, once per process."""
+        super().setup()
+        self._generator = self._model.acquire(lambda: Generator(self._path))
+
+    def process(self, seeds: tuple[int, int]) -> Iterator[Any]:
+        """Generate and embed seeds from first to last, the last one excluded."""
+        ids = np.arange(*seeds, dtype=np.int64)
+        labels = ids % self._classes if self._generator.conditional else np.full(len(ids), -1)
+        try:
+            images = self._generator(ids, labels)
+        except ContractError as fault:
+            yield beam.pvalue.TaggedOutput(FAULTS, str(fault))
+            return
+        yield from self.embed(f"{ids[0]:012d}", ids, labels, images, ids)
+
+
+class EmbedStored(_Embed):
+    """Reads and embeds one file of stored examples."""
+
+    def __init__(self, extractor: str, folder: str, batch_size: int) -> None:
+        super().__init__(extractor, folder)
+        self._batch_size = batch_size
+
+    def process(self, file: str) -> Iterator[tuple[int, Moments]]:
+        """Embed every example of the file."""
+        for number, (ids, labels, images) in enumerate(read_batches(file, self._batch_size)):
+            keys = np.array([hash64(name.encode()) % GROUPS for name in ids.tolist()])
+            name = f"{posixpath.basename(file)}-{number:06d}"
+            yield from self.embed(name, ids, labels, images, keys)
+
+
+def sample(
+    pipeline: Any,
+    model_path: str,
+    classes: int,
+    extractor: str,
+    folder: str,
+    seeds: range,
+    batch_size: int,
+) -> None:
+    """Add to a pipeline: generate `seeds`, write rows, statistics and faults into `folder`."""
+    ranges = [(at, min(at + batch_size, seeds.stop)) for at in seeds[::batch_size]]
+    done = (
+        pipeline
+        | "Seeds" >> beam.Create(ranges, reshuffle=True)
+        | "Generate"
+        >> beam.ParDo(EmbedSamples(model_path, classes, extractor, folder)).with_outputs(
+            FAULTS, main="moments"
+        )
+    )
+    _write_groups(done.moments, folder)
+    write_json(done[FAULTS], posixpath.join(folder, f"{FAULTS}.json"))
+
+
+def embed_stored(
+    pipeline: Any, label: str, files: list[str], extractor: str, folder: str, batch_size: int
+) -> None:
+    """Add to a pipeline: embed all examples of `files` into `folder`."""
+    moments = (
+        pipeline
+        | f"Files[{label}]" >> beam.Create(files, reshuffle=True)
+        | f"Embed[{label}]" >> beam.ParDo(EmbedStored(extractor, folder, batch_size))
+    )
+    _write_groups(moments, folder, f"[{label}]")
+
+
+def _write_groups(moments: Any, folder: str, label: str = "") -> None:
+    _ = (
+        moments
+        | f"Merge{label}" >> beam.CombinePerKey(MomentsCombineFn())
+        | f"Store{label}" >> beam.Map(_write_group, folder)
+    )
+
+
+def _write_group(item: tuple[int, Moments], folder: str) -> None:
+    key, moments = item
+    n = np.asarray(moments.n)
+    parts.write(folder, f"group-{key:03d}", n=n, mean=moments.mean, m2=moments.m2)
+
+
+def hash64(content: bytes) -> int:
+    """Hash bytes to 64 bits, the same on every machine."""
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big")
