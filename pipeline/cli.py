@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from pipeline import deploy
 from trainer.errors import Interrupted, RunFailed, UserError
 
 _SET = click.option(
@@ -104,16 +105,29 @@ def show(recipe: str, overrides: tuple[str, ...]) -> None:
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=click.IntRange(0, 65535), default=8500, show_default=True)
 def serve(recipe: str, output_dir: str | None, host: str, port: int) -> None:
-    """Serve a recipe's pushed model over gRPC until Ctrl-C; new versions are picked up."""
+    """Serve a recipe's pushed model over gRPC until Ctrl-C.
+
+    New versions are picked up, until one is promoted: from then on what has a label is served.
+    """
     from pipeline import config
     from pipeline.paths import Paths
     from pipeline.served import check_pushed
     from serving import server
+    from serving.deployment import Destination
 
     resolved = config.load(recipe)
-    base = Paths.of(resolved.name, output_dir).serving(resolved.push.model_name)
-    check_pushed(resolved.push.model_name, base)
-    server.run(model_name=resolved.push.model_name, model_base_path=base, host=host, port=port)
+    name = resolved.push.model_name
+    base = Paths.of(resolved.name, output_dir).serving(name)
+    check_pushed(name, base)
+    file = Destination.of(name, base).followed()
+    server.run(
+        model_name=name,
+        model_base_path=None if file else base,
+        model_config_file=file,
+        config_poll_s=1.0,
+        host=host,
+        port=port,
+    )
 
 
 @cli.command()
@@ -149,6 +163,10 @@ def inspect(recipe: str, stage: str, **options: Any) -> None:
     from pipeline.inspect import inspect_stage
 
     click.echo(inspect_stage(recipe, stage, **options))
+
+
+for _command in deploy.COMMANDS:
+    cli.add_command(_command)
 
 
 def main() -> None:

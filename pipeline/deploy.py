@@ -1,0 +1,139 @@
+"""Command line of deployment: `versions`, `models`, `canary`, `batch`. Parsing only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+_RECIPE = click.option("--recipe", default="digits_cgan", show_default=True)
+_OUTPUT = click.option("--output-dir", metavar="DIR", help="Default: runs/RECIPE.")
+_TARGET = click.option(
+    "--target", metavar="HOST:PORT", help="A running server that follows the model config."
+)
+_WHY = click.option("--why", default="", metavar="TEXT", help="Reason, for the history.")
+_PLACE = (
+    _RECIPE,
+    _OUTPUT,
+    click.option(
+        "--config-file", metavar="FILE", help="Default: models.config beside the versions."
+    ),
+    _TARGET,
+)
+_CHANGE = (
+    *_PLACE,
+    click.option(
+        "--seen-as",
+        default="",
+        metavar="PATH",
+        help="The versions' folder as the server sees it, e.g. /models/digits.",
+    ),
+    click.option("--no-server", is_flag=True, help="Change labels without asking a server."),
+    click.option(
+        "--wait",
+        type=click.FloatRange(0),
+        default=60.0,
+        show_default=True,
+        help="Seconds the server may take for each step.",
+    ),
+    click.option(
+        "--apply",
+        default="",
+        metavar="COMMAND",
+        help='Run after each change of the file, e.g. "kubectl apply -k DIR".',
+    ),
+    _WHY,
+)
+
+
+def _with(options: tuple[Callable[..., Any], ...]) -> Callable[..., Any]:
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+@click.group()
+def versions() -> None:
+    """List, promote, roll back, pin and prune pushed versions.
+
+    Labels live in a TF Serving model config (models.config beside the version folders), history in
+    history.jsonl. Clients ask for the label `stable`; `genvision serve` follows the file.
+    """
+
+
+@versions.command("list")
+@_with(_PLACE)
+@click.option("--history", is_flag=True, help="Who did what, when and why.")
+def list_versions(history: bool, **place: Any) -> None:
+    """List the versions with labels, state, size and scores."""
+    from pipeline import operate
+
+    told = operate.history if history else operate.table
+    click.echo("\n".join(told(operate.Place(**place))))
+
+
+@versions.command()
+@click.argument("version", type=int)
+@_with(_CHANGE)
+def promote(version: int, why: str, **place: Any) -> None:
+    """Give VERSION the label `stable` once it answers; the old one stays for a rollback."""
+    from pipeline import operate
+
+    with operate.release(operate.Place(**place)) as release:
+        click.echo(release.promote(version, why))
+
+
+@versions.command()
+@_with(_CHANGE)
+def rollback(why: str, **place: Any) -> None:
+    """Give `stable` back to the version that had it before."""
+    from pipeline import operate
+
+    with operate.release(operate.Place(**place)) as release:
+        click.echo(release.rollback(why))
+
+
+@versions.command()
+@click.argument("version", type=int, required=False)
+@click.option("--off", is_flag=True, help="Release the pin.")
+@_with(_CHANGE)
+def pin(version: int | None, off: bool, why: str, **place: Any) -> None:
+    """Make VERSION stable and refuse promotions and canaries until `pin --off`."""
+    from pipeline import operate
+
+    if off == (version is not None):
+        raise click.UsageError("give either a VERSION to pin or --off")
+    with operate.release(operate.Place(**place)) as release:
+        click.echo(release.unpin(why) if version is None else release.pin(version, why))
+
+
+@versions.command()
+@click.option("--keep", type=click.IntRange(1), default=3, show_default=True, help="Newest ones.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
+@_WHY
+@_with(_PLACE)
+def prune(keep: int, dry_run: bool, why: str, **place: Any) -> None:
+    """Delete old versions; those with a label and the newest ones stay."""
+    from pipeline import operate
+
+    with operate.release(operate.Place(**place | {"no_server": True})) as release:
+        doomed = release.prune(keep, why, dry_run)
+    what = "would delete" if dry_run else "deleted"
+    click.echo(f"{what} {', '.join(map(str, doomed)) if doomed else 'nothing'}")
+
+
+@click.command()
+@click.option("--target", default="127.0.0.1:8500", show_default=True, metavar="HOST:PORT")
+@click.option("--model", "names", multiple=True, help="Default: the models of all recipes.")
+def models(target: str, names: tuple[str, ...]) -> None:
+    """Show what a server serves: models, versions, states and labels."""
+    from pipeline import operate
+
+    click.echo("\n".join(operate.served(target, names)))
+
+
+COMMANDS: tuple[click.Command, ...] = (versions, models)

@@ -1,0 +1,199 @@
+"""Deployment commands at work: a recipe's destination, its server, scores and tables."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shlex
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from pipeline import config
+from pipeline.paths import Paths
+from serving import deployment
+from serving.admin import Admin
+from serving.deployment import LABELS, Destination
+from serving.release import Release
+from trainer.errors import UserError
+
+KEPT_SCORES = 3
+"""Scores shown in a table's row."""
+
+
+class Place(NamedTuple):
+    """Which destination, and which server answers for it.
+
+    Attributes:
+      recipe: Whose push destination.
+      output_dir: Output folder of the recipe's runs; None for the default.
+      config_file: Model config to change; None for `models.config` beside the version folders.
+      seen_as: The version folders' parent as the server sees it; empty for the same path.
+      target: The server, host:port.
+      no_server: Change labels without asking one.
+      wait: Seconds that the server may take for each step.
+      apply: Command to run after each change of the file; empty for none.
+    """
+
+    recipe: str
+    output_dir: str | None = None
+    config_file: str | None = None
+    seen_as: str = ""
+    target: str | None = None
+    no_server: bool = False
+    wait: float = 60.0
+    apply: str = ""
+
+    def destination(self) -> Destination:
+        """Describe the push destination; UserError for a recipe that is not there."""
+        recipe = config.load(self.recipe)
+        model = recipe.push.model_name
+        base = Paths.of(recipe.name, self.output_dir).serving(model)
+        file = Path(self.config_file) if self.config_file else None
+        if file is not None and not file.absolute().parent.is_dir():
+            raise UserError(f"--config-file {file}: there is no folder '{file.absolute().parent}'")
+        return Destination.of(model, base, file, self.seen_as)
+
+
+@contextlib.contextmanager
+def release(place: Place) -> Iterator[Release]:
+    """Open a destination for changes.
+
+    Raises:
+      UserError: Neither a server nor the word that none is to be asked.
+    """
+    to = place.destination()
+    to.versions()
+    apply = _runner(place.apply)
+    if place.no_server:
+        yield Release(to, None, apply, scores(place))
+    elif place.target is None:
+        raise UserError(
+            "give --target HOST:PORT of a running server: a label moves only to a version that "
+            "answers there. With --no-server the file is written unchecked: a label may name a "
+            "version that does not load, and a server that runs may refuse it and keep the old one"
+        )
+    else:
+        with Admin(place.target, to.model, wait_s=place.wait) as admin:
+            yield Release(to, admin, apply, scores(place))
+
+
+def scores(place: Place) -> Callable[[int], dict[str, float]]:
+    """Return a function from version to scores: the model's own, else its evaluation's."""
+    to = place.destination()
+
+    def find(version: int) -> dict[str, float]:
+        return deployment.scores(to.base / str(version)) or _evaluated(place, version)
+
+    return find
+
+
+def table(place: Place) -> list[str]:
+    """List a destination's versions: labels, state on the server, time, size, scores.
+
+    Raises:
+      UserError, ServingError: Nothing was pushed yet, or the server does not answer.
+    """
+    to = place.destination()
+    known, labels, found = to.versions(), to.labels(), scores(place)
+    states = {}
+    if place.target:
+        with Admin(place.target, to.model) as admin:
+            states = {version: row.state for version, row in admin.states().items()}
+    rows = [["VERSION", "LABELS", "STATE", "PUSHED", "MB", "SCORES"]]
+    for version, path in known.items():
+        named = [label for label in LABELS if labels.get(label) == version]
+        pushed = datetime.fromtimestamp(path.stat().st_mtime).strftime("%Y-%m-%d %H:%M")
+        size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) / 1e6
+        figures = list(found(version).items())[:KEPT_SCORES]
+        told = ", ".join(f"{name} {value:.3g}" for name, value in figures)
+        state = states.get(version, "not loaded" if states else "-")
+        rows.append([str(version), ",".join(named) or "-", state, pushed, f"{size:.1f}", told])
+    return aligned(rows)
+
+
+def history(place: Place) -> list[str]:
+    """Tell what was done to a destination, oldest first, one line each."""
+    rows = [["TIME", "WHO", "ACTION", "VERSION", "WHY"]]
+    for line in place.destination().history():
+        cells = (line["time"][:19], line["who"], line["action"], line["version"], line["why"])
+        rows.append([str(cell) for cell in cells])
+    return aligned(rows)
+
+
+def served(target: str, models: Sequence[str]) -> list[str]:
+    """Tell what a server serves: every version of each model, its state and labels.
+
+    Args:
+      target: host:port of a server.
+      models: Names to ask for; none asks for every packaged recipe's model (the API has no call
+        that lists models).
+
+    Raises:
+      UserError: None of them is served there.
+      ServingError: No server answers.
+    """
+    names = models or sorted({config.load(name).push.model_name for name in config.names()})
+    rows = [["MODEL", "VERSION", "STATE", "LABELS", "ERROR"]]
+    for model in names:
+        with Admin(target, model) as admin:
+            states = admin.states()
+            means = {label: admin.labelled(label) for label in LABELS} if states else {}
+        for version, row in states.items():
+            named = ",".join(label for label in LABELS if means[label] == version) or "-"
+            rows.append([model, str(version), row.state, named, " ".join(row.error.split())])
+    if len(rows) == 1:
+        raise UserError(f"{target} serves none of: {', '.join(names)}; name others with --model")
+    return aligned(rows)
+
+
+def aligned(rows: list[list[str]]) -> list[str]:
+    """Pad the cells of a table to columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    cells = ([text.ljust(w) for text, w in zip(row, widths, strict=True)] for row in rows)
+    return ["  ".join(row).rstrip() for row in cells]
+
+
+def _runner(command: str) -> Callable[[], None]:
+    words = shlex.split(command)
+
+    def run() -> None:
+        if not words:
+            return
+        try:
+            subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise UserError(f"--apply: {error}") from None
+
+    return run
+
+
+def _evaluated(place: Place, version: int) -> dict[str, float]:
+    """Find the scores of a pushed version in the metadata of the run that pushed it."""
+    recipe = config.load(place.recipe)
+    metadata = Paths.of(recipe.name, place.output_dir).metadata
+    if not metadata.exists():
+        return {}
+    from pipeline.lineage import DONE, Lineage
+
+    lineage = Lineage.of(metadata, recipe.name)
+    for push in lineage.executions("Pusher"):
+        pushed = [output.properties.get("pushed_version") for output in lineage.outputs(push)]
+        if str(version) not in pushed:
+            continue
+        # The evaluation before the push judged what was pushed: it made the blessing it needs.
+        for execution in lineage.executions("GenerativeEvaluator"):
+            if execution.id < push.id and execution.last_known_state in DONE:
+                uris = [o.uri for o in lineage.outputs(execution) if o.key == "evaluation"]
+                return _read_scores(Path(uris[0]) / "evaluation.json") if uris else {}
+    return {}
+
+
+def _read_scores(file: Path) -> dict[str, float]:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))["scores"]
+        return {name: float(score["value"]) for name, score in found.items()}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
