@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from tfx.components import ExampleValidator, Pusher, StatisticsGen, Trainer
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
+from tfx.dsl.components.base.base_beam_component import BaseBeamComponent
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.orchestration import metadata, pipeline
 from tfx.proto import pusher_pb2, trainer_pb2
@@ -42,7 +43,7 @@ def create_pipeline(recipe: Recipe, paths: Paths) -> pipeline.Pipeline:
         components=_components(recipe, paths),
         enable_cache=recipe.cache,
         metadata_connection_config=metadata.sqlite_metadata_connection_config(str(paths.metadata)),
-        beam_pipeline_args=_beam_args(recipe),
+        beam_pipeline_args=list(recipe.beam.args or IN_MEMORY_BEAM),
     )
 
 
@@ -81,8 +82,11 @@ def _components(recipe: Recipe, paths: Paths) -> list[BaseNode]:
         examples=examples.outputs["examples"],
         model_run=trainer.outputs["model_run"],
         evaluation=recipe.evaluate.model_dump_json(),
+        cache_dir=str(paths.cache),
     )
-    serving_check = ServingCheck(model=trainer.outputs["model"])
+    serving_check = ServingCheck(
+        model=trainer.outputs["model"], code=code.fingerprint("serving", "components/serving_check")
+    )
 
     # Deployment: only what both blessed.
     pusher = Pusher(
@@ -95,6 +99,9 @@ def _components(recipe: Recipe, paths: Paths) -> list[BaseNode]:
             )
         ),
     )
+    _keyed_by_code(examples, "components/datasets", "components/example_gen")
+    _keyed_by_code(data_check, "components/datasets", "components/data_check")
+    _keyed_by_code(evaluator, "components/metrics", "components/evaluator")
     return [
         examples,
         statistics,
@@ -108,10 +115,14 @@ def _components(recipe: Recipe, paths: Paths) -> list[BaseNode]:
     ]
 
 
-def _beam_args(recipe: Recipe) -> list[str]:
-    """Beam's options; the job's name carries the code, and TFX's cache keys carry the options."""
-    job = f"--job_name={recipe.name.replace('_', '-')}-{code.fingerprint('components')}"
-    return [*(recipe.beam.args or IN_MEMORY_BEAM), job]
+def _keyed_by_code(component: BaseBeamComponent, *folders: str) -> None:
+    """Let an edit of our code run a component again.
+
+    TFX's cache key holds inputs, parameters and Beam options, not the code: so the Beam job's name
+    carries the code's fingerprint.
+    """
+    name = type(component).__name__.lower()
+    component.with_beam_pipeline_args([f"--job_name={name}-{code.fingerprint(*folders)}"])
 
 
 def _trainer_config(recipe: Recipe, paths: Paths) -> TrainerConfig:

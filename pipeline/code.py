@@ -9,10 +9,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def fingerprint(*folders: str) -> str:
-    """Hash the Python sources of top-level folders.
+    """Hash the Python sources below some folders.
 
     Args:
-      folders: Such as "trainer".
+      folders: Such as "trainer" or "components/metrics".
 
     Returns:
       12 hex digits; equal for equal file names and contents, wherever they are installed.

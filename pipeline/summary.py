@@ -51,7 +51,8 @@ def tell(
         found = json.loads((report / "evaluation.json").read_text(encoding="utf-8"))
         verdict = _verdict(found, results)
         _tell_scores(found, verdict, console)
-        console.line(f"sheet    {shown(report / 'samples.png')}")
+        if found["scores"]:
+            console.line(f"sheet    {shown(report / 'samples.png')}")
         console.line(f"report   {shown(report / 'report.html')}")
     console.line(f"recipe   {shown(paths.output / 'recipe.yaml')}")
     pushed = _output(results, "Pusher", "pushed_model")
@@ -70,7 +71,7 @@ def _output(results: dict[str, NodeResult], node: str, key: str) -> Output | Non
 
 def _verdict(found: dict[str, Any], results: dict[str, NodeResult]) -> Verdict:
     """Join the gate's verdict and the serving check's."""
-    reasons = [check["text"] for check in found["verdict"]["checks"] if check["passed"] is False]
+    reasons = [check["text"] for check in found["checks"] if check["passed"] is False]
     serving = _output(results, "ServingCheck", "blessing")
     if serving and not serving.properties.get("blessed"):
         reasons.append(f"the serving check failed: {serving.properties.get('reasons')}")
@@ -79,14 +80,18 @@ def _verdict(found: dict[str, Any], results: dict[str, NodeResult]) -> Verdict:
 
 def _tell_scores(found: dict[str, Any], verdict: Verdict, console: Console) -> None:
     console.line(f"verdict  {'BLESSED' if verdict.accepted else 'NOT BLESSED'}")
-    for check in found["verdict"]["checks"]:
+    for check in found["checks"]:
         mark = {True: "ok", False: "FAILED", None: "note"}[check["passed"]]
         console.line(f"         {mark:7}{check['text']}")
     if not verdict.accepted:
         console.line(f"         {verdict.text}")
-    console.line("scores")
+    if found["scores"]:
+        console.line(f"scores   {'':26}{'model':>8} {'':9}{'real data':>9}")
     for name, score in found["scores"].items():
-        console.line(f"         {name:26}{score['value']:8.3f} \N{PLUS-MINUS SIGN} {score['error']:.2g}")
+        real = found["real_data_scores"].get(name)
+        beside = f"{real['value']:9.3f}" if real else ""
+        error = f"\N{PLUS-MINUS SIGN} {score['error']:<7.2g}"
+        console.line(f"         {name:26}{score['value']:8.3f} {error}{beside}")
 
 
 def _ask(recipe: Recipe, paths: Paths, console: Console) -> None:
@@ -95,11 +100,11 @@ def _ask(recipe: Recipe, paths: Paths, console: Console) -> None:
     model = recipe.push.model_name
     names = datasets.get(recipe.data.dataset).label_names
     seeds = list(range(len(names) or 10))
-    with server(model, paths.serving(model), paths.logs / "server.log") as target:
-        with Client(target, model) as client:
-            began = time.monotonic()
-            answer = client.generate(seeds, seeds if names else None)
-            elapsed = (time.monotonic() - began) * 1000
+    log = paths.logs / "server.log"
+    with server(model, paths.serving(model), log) as target, Client(target, model) as client:
+        began = time.monotonic()
+        answer = client.generate(seeds, seeds if names else None)
+        elapsed = (time.monotonic() - began) * 1000
     path = paths.output / ANSWER
     write_sheet(path, answer.images, columns=len(seeds))
     console.line(f"answer   {shown(path)}")

@@ -12,7 +12,11 @@ from components.serving_check import executor
 class ServingCheckSpec(component_spec.ComponentSpec):
     """What the component is given and what it makes."""
 
-    PARAMETERS = {"requests": component_spec.ExecutionParameter(type=int)}
+    PARAMETERS = {
+        "requests": component_spec.ExecutionParameter(type=int),
+        # Not read: it makes TFX's cache key follow the server's code.
+        "code": component_spec.ExecutionParameter(type=str),
+    }
     INPUTS = {"model": component_spec.ChannelParameter(type=standard_artifacts.Model)}
     OUTPUTS = {"blessing": component_spec.ChannelParameter(type=standard_artifacts.InfraBlessing)}
 
@@ -26,15 +30,17 @@ class ServingCheck(base_component.BaseComponent):
     SPEC_CLASS = ServingCheckSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(executor.Executor)
 
-    def __init__(self, model: types.BaseChannel, requests: int = 20) -> None:
+    def __init__(self, model: types.BaseChannel, requests: int = 20, code: str = "") -> None:
         """Construct the component.
 
         Args:
           model: Channel of `Model`, from Trainer.
           requests: Timed requests per signature and batch size.
+          code: Fingerprint of the server's code; another one makes the check run again.
         """
         spec = ServingCheckSpec(
             requests=requests,
+            code=code,
             model=model,
             blessing=types.Channel(type=standard_artifacts.InfraBlessing),
         )
