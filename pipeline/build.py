@@ -5,11 +5,12 @@ Runners only call it; local and Kubeflow runs therefore have the same nodes.
 
 from __future__ import annotations
 
+from ml_metadata.proto.metadata_store_pb2 import ConnectionConfig, SqliteMetadataSourceConfig
 from tfx.components import ExampleValidator, Pusher, StatisticsGen, Trainer
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.dsl.components.base.base_beam_component import BaseBeamComponent
 from tfx.dsl.components.base.base_node import BaseNode
-from tfx.orchestration import metadata, pipeline
+from tfx.orchestration import pipeline
 from tfx.proto import pusher_pb2, trainer_pb2
 
 from components import datasets
@@ -42,7 +43,7 @@ def create_pipeline(recipe: Recipe, paths: Paths) -> pipeline.Pipeline:
         pipeline_root=str(paths.artifacts),
         components=_components(recipe, paths),
         enable_cache=recipe.cache,
-        metadata_connection_config=metadata.sqlite_metadata_connection_config(str(paths.metadata)),
+        metadata_connection_config=_sqlite(paths),
         beam_pipeline_args=list(recipe.beam.args or IN_MEMORY_BEAM),
     )
 
@@ -113,6 +114,14 @@ def _components(recipe: Recipe, paths: Paths) -> list[BaseNode]:
         serving_check,
         pusher,
     ]
+
+
+def _sqlite(paths: Paths) -> ConnectionConfig:
+    """Name the metadata file; TFX's own helper would already make its folder."""
+    config = ConnectionConfig()
+    config.sqlite.filename_uri = str(paths.metadata)
+    config.sqlite.connection_mode = SqliteMetadataSourceConfig.READWRITE_OPENCREATE
+    return config
 
 
 def _keyed_by_code(component: BaseBeamComponent, *folders: str) -> None:
