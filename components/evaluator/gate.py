@@ -101,7 +101,7 @@ def _absolute(bound: Bound, scores: Mapping[str, Score]) -> list[Check]:
         checks.append(
             Check(
                 passed,
-                f"{bound.metric} is {figure(score)}, {'within' if passed else 'outside'} the bound "
+                f"{bound.metric} is {score}, {'within' if passed else 'outside'} the bound "
                 f"of at {word} {limit:g}{' (closer to it than its error)' if near else ''}",
                 bound.metric,
             )
@@ -124,7 +124,7 @@ def _relative(
     passed = math.isfinite(worse) and worse <= allowed + noise
     return Check(
         passed,
-        f"{name} is {figure(ours)} against {figure(theirs)} of the deployed model, "
+        f"{name} is {ours} against {theirs} of the deployed model, "
         f"{'not ' if passed else ''}worse by more than the margin of {share:.0%} "
         f"and the figures' error ({allowed + noise:.3g})",
         name,
@@ -137,8 +137,3 @@ def _missing(name: str, scores: Mapping[str, Score]) -> Check:
         f"{name} has a bound but was not measured; measured: {', '.join(scores) or 'nothing'}",
         name,
     )
-
-
-def figure(score: Score) -> str:
-    """Write a score as "0.412 +- 0.013", three digits that the error can carry."""
-    return f"{score.value:.3g} \N{PLUS-MINUS SIGN} {score.error:.1g}"

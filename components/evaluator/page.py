@@ -78,7 +78,6 @@ def _table(result: Result) -> list[dict[str, Any]]:
             {
                 "name": name,
                 "meaning": metrics.METRICS[base].meaning,
-                "better": metrics.METRICS[base].better,
                 "score": score,
                 "baseline": _of(result.baseline, name),
                 "floor": floor.get(base),

@@ -17,7 +17,7 @@ from components.evaluator.contract import ContractError, Generator
 from components.evaluator.examples import read_batches
 from components.metrics import extractors
 from components.metrics.combine import MomentsCombineFn
-from components.metrics.evidence import GROUPS
+from components.metrics.evidence import GROUPS, group_of
 from components.metrics.moments import Moments
 from trainer.progress import Progress
 
@@ -54,8 +54,8 @@ class _Embed(beam.DoFn):
             probabilities=probabilities,
             digests=digests,
         )
-        for key in np.unique(keys % GROUPS):
-            yield int(key), Moments.of(features[keys % GROUPS == key])
+        for key in np.unique(keys):
+            yield int(key), Moments.of(features[keys == key])
         for line in _progress:
             line.update(len(images))
 
@@ -63,9 +63,12 @@ class _Embed(beam.DoFn):
 class EmbedSamples(_Embed):
     """Generates the images of a range of seeds; what the model does wrong goes to `FAULTS`."""
 
-    def __init__(self, model_path: str, classes: int, extractor: str, folder: str) -> None:
+    def __init__(
+        self, model_path: str, classes: int, extractor: str, folder: str, seeds: range
+    ) -> None:
         super().__init__(extractor, folder)
         self._path, self._classes, self._model = model_path, classes, Shared()
+        self._seeds = seeds
 
     def setup(self) -> None:
         """Load extractor and model, once per process."""
@@ -81,7 +84,8 @@ class EmbedSamples(_Embed):
         except ContractError as fault:
             yield beam.pvalue.TaggedOutput(FAULTS, str(fault))
             return
-        yield from self.embed(f"{ids[0]:012d}", ids, labels, images, ids)
+        keys = group_of(ids - self._seeds.start, len(self._seeds))
+        yield from self.embed(f"{ids[0]:012d}", ids, labels, images, keys)
 
 
 class EmbedStored(_Embed):
@@ -114,7 +118,7 @@ def sample(
         pipeline
         | "Seeds" >> beam.Create(ranges, reshuffle=True)
         | "Generate"
-        >> beam.ParDo(EmbedSamples(model_path, classes, extractor, folder)).with_outputs(
+        >> beam.ParDo(EmbedSamples(model_path, classes, extractor, folder, seeds)).with_outputs(
             FAULTS, main="moments"
         )
     )

@@ -34,43 +34,70 @@ _HERE = "components.metrics"
 
 METRICS: dict[str, Metric] = {
     "fid": Metric(
-        f"{_HERE}.frechet:fid", "lower", True, "Fréchet distance of features to held-out data"
+        f"{_HERE}.frechet:fid",
+        "lower",
+        True,
+        "Fréchet distance of features to held-out data; lower is better",
     ),
     "kid": Metric(
-        f"{_HERE}.kernel:kid", "lower", True, "kernel distance to held-out data, free of bias"
+        f"{_HERE}.kernel:kid",
+        "lower",
+        True,
+        "kernel distance to held-out data, unbiased; lower is better",
     ),
     "intra_class_fid": Metric(
-        f"{_HERE}.frechet:intra_class_fid", "lower", True, "the same distance, mean over classes"
+        f"{_HERE}.frechet:intra_class_fid",
+        "lower",
+        True,
+        "Fréchet distance, mean over classes; lower is better",
     ),
     "inception_score": Metric(
-        f"{_HERE}.labels:inception_score", "higher", True, "recognisable and varied classes"
+        f"{_HERE}.labels:inception_score",
+        "higher",
+        True,
+        "classes recognisable and varied; higher is better",
     ),
     "precision": Metric(
-        f"{_HERE}.coverage:precision", "higher", False, "share of samples that look real"
+        f"{_HERE}.coverage:precision",
+        "higher",
+        False,
+        "share of samples that look real; higher is better",
     ),
     "recall": Metric(
-        f"{_HERE}.coverage:recall", "higher", False, "share of real data that samples reach"
+        f"{_HERE}.coverage:recall",
+        "higher",
+        False,
+        "share of real data that samples reach; higher is better",
     ),
     "label_accuracy": Metric(
-        f"{_HERE}.labels:label_accuracy", "higher", False, "samples recognised as what was asked"
+        f"{_HERE}.labels:label_accuracy",
+        "higher",
+        False,
+        "recognised as the class asked for; higher is better",
     ),
     "class_balance": Metric(
-        f"{_HERE}.labels:class_balance", "higher", False, "rarest class: its share / expected"
+        f"{_HERE}.labels:class_balance",
+        "higher",
+        False,
+        "rarest class, share over expected; higher is better",
     ),
     "distinct_share": Metric(
-        f"{_HERE}.memory:distinct_share", "higher", False, "different images among the samples"
+        f"{_HERE}.memory:distinct_share",
+        "higher",
+        False,
+        "different images among samples; higher is better",
     ),
     "nearest_train_distance": Metric(
         f"{_HERE}.memory:nearest_train_distance",
         "higher",
         False,
-        "distance to the nearest training image; 1 = as far as held-out data",
+        "distance to the nearest training image; 1 as held-out data, 0 a copy",
     ),
     "copied_share": Metric(
         f"{_HERE}.memory:copied_share",
         "lower",
         False,
-        "samples nearer to training data than 99 % of held-out data",
+        "samples nearer to training data than 99 % of held-out data; lower is better",
     ),
 }
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
+import math
 
 import numpy as np
 
@@ -100,10 +102,31 @@ class Score:
     value: float
     error: float
 
+    @property
+    def words(self) -> tuple[str, str]:
+        """Value and error as text: one digit of the error, the value to the same place."""
+        if not (math.isfinite(self.value) and self.error > 0):
+            return f"{self.value:.3g}", "0"
+        places = max(0, -math.floor(math.log10(self.error)))
+        return f"{self.value:.{places}f}", f"{self.error:.{places}f}"
+
+    def __str__(self) -> str:
+        return " \N{PLUS-MINUS SIGN} ".join(self.words)
+
+
+def group_of(position: np.ndarray, count: int) -> np.ndarray:
+    """Return the jackknife group of each position among `count` images: int64 in 0..GROUPS-1.
+
+    Groups are runs of neighbours: labels that go round the classes are then balanced in each, as
+    they would not be in every 20th image.
+    """
+    return position * min(GROUPS, count) // count
+
 
 def group_slices(count: int) -> list[slice]:
-    """Cut rows into `GROUPS` interleaved groups: row i belongs to group i mod GROUPS."""
-    return [slice(start, None, GROUPS) for start in range(min(GROUPS, count))]
+    """Return the rows of each group of `group_of`, in order."""
+    starts = np.searchsorted(group_of(np.arange(count), count), np.arange(min(GROUPS, count) + 1))
+    return [slice(*ends) for ends in itertools.pairwise(starts.tolist())]
 
 
 def _nearest_one(queries: FeatureSet, pool: FeatureSet) -> tuple[np.ndarray, np.ndarray]:
