@@ -12,6 +12,7 @@ from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 from tensorflow.python.eager.cancellation import CancellationManager
 
+from serving.cancel import cancellable
 from serving.status import Code, StatusError, from_tensorflow
 
 SERVE_TAG = "serve"
@@ -41,10 +42,9 @@ class Signature:
           StatusError: What an operation answered, with its code.
         """
         function: Run = self.function
-        if cancel is not None:
-            function = cancel.get_cancelable_function(self.function)
         try:
-            return function(**inputs)
+            with cancellable(cancel):
+                return function(**inputs)
         except tf.errors.OpError as error:
             raise from_tensorflow(error) from error
 
