@@ -136,4 +136,39 @@ def models(target: str, names: tuple[str, ...]) -> None:
     click.echo("\n".join(operate.served(target, names)))
 
 
-COMMANDS: tuple[click.Command, ...] = (versions, models)
+@click.command()
+@click.argument("version", type=int)
+@click.option("--requests", type=click.IntRange(1), default=1000, show_default=True)
+@click.option("--share", type=float, default=0.1, show_default=True, help="The canary's part.")
+@click.option(
+    "--extra-errors",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    help="Error rate it may have above stable's.",
+)
+@click.option(
+    "--slower",
+    type=click.FloatRange(0, min_open=True),
+    default=1.5,
+    show_default=True,
+    help="Factor on stable's p50 and p95 that it may reach.",
+)
+@click.option("--threads", type=click.IntRange(1, 64), default=4, show_default=True)
+@click.option("--no-promote", is_flag=True, help="Leave a good one as canary.")
+@_with(_CHANGE)
+def canary(version: int, no_promote: bool, why: str, **options: Any) -> None:
+    """Try VERSION on a share of requests, then promote it or fall back, and say why.
+
+    It is promoted if it has every signature of stable, no higher error rate (--extra-errors) and
+    p50 and p95 not surely above --slower times stable's. Exit code 1: it fell back.
+    """
+    from pipeline import operate
+
+    names = ("requests", "share", "extra_errors", "slower", "threads")
+    rules = {name: options.pop(name) for name in names}
+    place = operate.Place(**options)
+    click.echo("\n".join(operate.try_canary(place, version, rules, not no_promote, why)))
+
+
+COMMANDS: tuple[click.Command, ...] = (versions, models, canary)

@@ -6,18 +6,19 @@ import contextlib
 import json
 import shlex
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pipeline import config
 from pipeline.paths import Paths
 from serving import deployment
 from serving.admin import Admin
+from serving.canary import Rules, check
 from serving.deployment import LABELS, Destination
 from serving.release import Release
-from trainer.errors import UserError
+from trainer.errors import RunFailed, UserError
 
 KEPT_SCORES = 3
 """Scores shown in a table's row."""
@@ -78,6 +79,37 @@ def release(place: Place) -> Iterator[Release]:
     else:
         with Admin(place.target, to.model, wait_s=place.wait) as admin:
             yield Release(to, admin, apply, scores(place))
+
+
+def try_canary(
+    place: Place, version: int, rules: Mapping[str, Any], promote: bool, why: str
+) -> list[str]:
+    """Run a canary check and tell figures, rules and decision.
+
+    Args:
+      place: Destination and server.
+      version: The candidate.
+      rules: Fields of `serving.canary.Rules`.
+      promote: Whether a good one becomes stable.
+      why: Reason for trying it, for the history.
+
+    Raises:
+      RunFailed: It fell back; the message has the reasons.
+      UserError, ServingError: It could not be tried.
+    """
+    with release(place) as to:
+        verdict = check(to, version, Rules(**rules), promote, why)
+    rows = [["", "REQUESTS", "ERRORS", "P50 MS", "P95 MS"]]
+    for name, seen in (("stable", verdict.stable), ("canary", verdict.canary)):
+        told = seen.summary()
+        keys = ("requests", "errors", "p50_ms", "p95_ms")
+        rows.append([name, *(str(told.get(key, "-")) for key in keys)])
+    lines = aligned(rows)
+    lines += [f"kept    {text}" for text in verdict.kept]
+    if not verdict.good:
+        print("\n".join(lines))
+        raise RunFailed(f"version {version} fell back: {verdict.why()}")
+    return [*lines, f"version {version} is {'stable' if promote else 'a good canary'}"]
 
 
 def scores(place: Place) -> Callable[[int], dict[str, float]]:

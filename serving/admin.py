@@ -79,14 +79,18 @@ class Admin(Client):
 
         self._await(missing)
 
-    def await_labels(self, labels: Mapping[str, int]) -> None:
-        """Return when every label answers with its version; ServingError after `wait_s`."""
+    def await_labels(self, labels: Mapping[str, int | None]) -> None:
+        """Return when every label answers with its version, or with None not at all.
+
+        Raises:
+          ServingError: Not so within `wait_s`.
+        """
 
         def wrong() -> str:
             for label, version in labels.items():
                 found = self.labelled(label)
                 if found != version:
-                    return f"label '{label}' means {found or 'nothing'}, not version {version}"
+                    return f"label '{label}' means {found or 'nothing'}, not {version or 'nothing'}"
             return ""
 
         self._await(wrong)

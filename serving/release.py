@@ -158,7 +158,7 @@ class Release:
             self.to.write(labels)
             self.apply()
             if self.server is not None:
-                self.server.await_labels(labels)
+                self.server.await_labels({**dict.fromkeys(before), **labels})
         except BaseException as error:
             self.to.restore(text)
             self.apply()
