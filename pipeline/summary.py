@@ -85,13 +85,15 @@ def _tell_scores(found: dict[str, Any], verdict: Verdict, console: Console) -> N
         console.line(f"         {mark:7}{check['text']}")
     if not verdict.accepted:
         console.line(f"         {verdict.text}")
-    if found["scores"]:
-        console.line(f"scores   {'':26}{'model':>8} {'':9}{'real data':>9}")
+    # Real data come in another number than samples: the names differ in their last part.
+    real = {name.rsplit("_", 1)[0]: score for name, score in found["real_data_scores"].items()}
+    real |= found["real_data_scores"]
+    width = max(map(len, found["scores"]), default=0)
     for name, score in found["scores"].items():
-        real = found["real_data_scores"].get(name)
-        beside = f"{real['value']:9.3f}" if real else ""
-        error = f"\N{PLUS-MINUS SIGN} {score['error']:<7.2g}"
-        console.line(f"         {name:26}{score['value']:8.3f} {error}{beside}")
+        twin = real.get(name) or real.get(name.rsplit("_", 1)[0])
+        beside = f"  real data {twin['value']:.3g}" if twin else ""
+        figure = f"{score['value']:8.3g} \N{PLUS-MINUS SIGN} {score['error']:<7.1g}"
+        console.line(f"score    {name:{width}} {figure}{beside}".rstrip())
 
 
 def _ask(recipe: Recipe, paths: Paths, console: Console) -> None:
