@@ -1,4 +1,4 @@
-"""The shape of the tree: the README's map, size budget, tests that mirror it, headers of recipes."""
+"""The shape of the tree: the README's map, the size budget, borders that imports do not show."""
 
 from __future__ import annotations
 
