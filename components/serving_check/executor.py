@@ -15,6 +15,8 @@ from tfx.utils import path_utils
 
 REPORT = "report.json"
 TIME_LIMIT_S = 180.0
+GRACE_S = 30.0
+"""For the check to start and to end its own server; after that it is ended itself."""
 
 
 class Executor(base_executor.BaseExecutor):
@@ -61,11 +63,19 @@ def check(model_dir: str, requests: int, report: Path) -> dict[str, Any]:
     command = [sys.executable, "-m", "serving.check", "--model-dir", model_dir]
     command += ["--report", str(report), "--requests", str(requests)]
     command += ["--time-limit-s", str(TIME_LIMIT_S)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    report.unlink(missing_ok=True)
+    limit = TIME_LIMIT_S + GRACE_S
     try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=limit)
         found: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError):
+        if found["ok"] == (done.returncode == 0):
+            return found
+        broken = f"the check broke: its report and its exit code {done.returncode} disagree"
+    except subprocess.TimeoutExpired:
+        broken = f"the check broke: no end after {limit:.0f} s"
+    except (OSError, ValueError, KeyError):
         words = (done.stderr.strip() or "no message").splitlines()[-1]
-        found = {"ok": False, "reasons": [f"the check broke (exit {done.returncode}): {words}"]}
-        report.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+        broken = f"the check broke (exit {done.returncode}): {words}"
+    found = {"ok": False, "reasons": [broken]}
+    report.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
     return found
