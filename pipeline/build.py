@@ -7,16 +7,15 @@ from __future__ import annotations
 
 from ml_metadata.proto.metadata_store_pb2 import ConnectionConfig, SqliteMetadataSourceConfig
 from tfx.components import ExampleValidator, Pusher, StatisticsGen, Trainer
-from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.dsl.components.base.base_beam_component import BaseBeamComponent
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.orchestration import pipeline
 from tfx.proto import pusher_pb2, trainer_pb2
 
-from components import datasets
 from components.data_check.component import DataCheck
 from components.evaluator.component import GenerativeEvaluator
 from components.example_gen.component import TfdsExampleGen
+from components.reviewed_schema.component import ReviewedSchema
 from components.serving_check.component import ServingCheck
 from pipeline import code, config
 from pipeline.nodes import IN_MEMORY_BEAM
@@ -49,38 +48,42 @@ def create_pipeline(recipe: Recipe, paths: Paths) -> pipeline.Pipeline:
 
 
 def _components(recipe: Recipe, paths: Paths) -> list[BaseNode]:
-    spec = datasets.get(recipe.data.dataset)
+    dataset, source = recipe.data.dataset, recipe.data.source
 
     # Data: read, describe, check. Nothing learns from data that did not pass.
     examples = TfdsExampleGen(
-        dataset=recipe.data.dataset,
+        dataset=dataset,
+        source=source,
         splits={"train": recipe.data.train, "eval": recipe.data.eval},
         data_dir=str(paths.data),
         limit=recipe.data.limit,
     )
     statistics = StatisticsGen(examples=examples.outputs["examples"])
-    schema = ImportSchemaGen(schema_file=str(spec.schema_file))
+    schema = ReviewedSchema(dataset)
     validator = ExampleValidator(
         statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
     )
     data_check = DataCheck(
         examples=examples.outputs["examples"],
         anomalies=validator.outputs["anomalies"],
-        dataset=recipe.data.dataset,
+        dataset=dataset,
+        source=source,
+        checks=recipe.checks,
+        state_dir=str(paths.data_state),
     )
+    checked = data_check.outputs["checked"]
 
     # Model: train, judge, try out. The trainer's code is named, never imported.
     trainer = Trainer(
         run_fn="trainer.run_fn.run_fn",
-        examples=examples.outputs["examples"],
+        examples=checked,
         train_args=trainer_pb2.TrainArgs(splits=["train"]),
         eval_args=trainer_pb2.EvalArgs(splits=["eval"]),
         custom_config={"trainer": _trainer_config(recipe, paths).model_dump_json()},
     )
-    trainer.add_upstream_node(data_check)
     evaluator = GenerativeEvaluator(
         model=trainer.outputs["model"],
-        examples=examples.outputs["examples"],
+        examples=checked,
         model_run=trainer.outputs["model_run"],
         evaluation=recipe.evaluate.model_dump_json(),
         cache_dir=str(paths.cache),

@@ -68,7 +68,7 @@ def data_settings(recipe: Recipe) -> DataSettings:
     Raises:
       UserError: The data set is unknown, or its images differ in size.
     """
-    spec = datasets.get(recipe.data.dataset)
+    spec = datasets.resolve(recipe.data.dataset, recipe.data.source)
     height, width, channels = spec.image_shape
     if height is None or width is None:
         raise UserError(

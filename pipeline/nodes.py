@@ -7,7 +7,7 @@ from trainer.errors import UserError, unknown_name
 NODES = (
     "TfdsExampleGen",
     "StatisticsGen",
-    "ImportSchemaGen",
+    "ReviewedSchema",
     "ExampleValidator",
     "DataCheck",
     "Trainer",

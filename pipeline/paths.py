@@ -44,6 +44,11 @@ class Paths:
         return self.output / "checkpoints"
 
     @property
+    def data_state(self) -> Path:
+        """Statistics of the data last accepted, and data that stopped a run."""
+        return self.output / "data"
+
+    @property
     def cache(self) -> Path:
         """What can be computed again: reference statistics of the evaluation."""
         return self.output / "cache"

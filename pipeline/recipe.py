@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt
 
+from components.data_check.settings import Checks
+from components.datasets.base import Source
 from components.evaluator.settings import Evaluation
 from trainer.settings import ModelSettings, Settings, TrainSettings
 
@@ -15,6 +17,17 @@ class Data(Settings):
     train: str = Field("train", description="TFDS split expression, for example train[:90%]")
     eval: str = Field("test", description="TFDS split expression of the held-out records")
     limit: PositiveInt | None = Field(None, description="records per split at most; null: all")
+    folder: str | None = Field(None, description="your own folder, for image_folder, coco_folder")
+    size: PositiveInt | None = Field(None, description="training records to make, for scenes")
+    seed: NonNegativeInt | None = Field(None, description="seed of made records, for scenes")
+    image_shape: tuple[PositiveInt, PositiveInt, PositiveInt] | None = Field(
+        None, description="height, width, channels of all images of your own folder"
+    )
+
+    @property
+    def source(self) -> Source:
+        """What is said of the records beyond their data set's name."""
+        return Source(self.folder, self.size, self.seed, self.image_shape)
 
 
 class Push(Settings):
@@ -37,6 +50,7 @@ class Recipe(Settings):
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="also the pipeline's name")
     description: str
     data: Data
+    checks: Checks = Checks()
     model: ModelSettings
     train: TrainSettings
     evaluate: Evaluation

@@ -9,6 +9,9 @@ LABEL = "label"
 CAPTIONS = "captions"
 """Captions of the image, several UTF-8 bytes values; absent for data sets without captions."""
 
+FACTS = "facts"
+"""What is known to be true of the image, JSON in one bytes value; only where that is known."""
+
 ID = "id"
 """Stable identity of the example within its data set and split, one UTF-8 bytes value."""
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+
 from tfx import types
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import artifact, component_spec, standard_artifacts
 
 from components import datasets
 from components.data_check import executor
+from components.data_check.settings import Checks
+from components.datasets.base import Source
 
 
 class DataReport(artifact.Artifact):
-    """`report.json`: per split the records read and every violation found (none, if it exists)."""
+    """`report.json`: records, statistics and anomalies; `quarantine/`: corrupt records, if any."""
 
     TYPE_NAME = "DataReport"
 
@@ -19,25 +24,36 @@ class DataReport(artifact.Artifact):
 class DataCheckSpec(component_spec.ComponentSpec):
     """What the component is given and what it makes."""
 
-    PARAMETERS = {"dataset": component_spec.ExecutionParameter(type=str)}
+    PARAMETERS = {
+        "dataset": component_spec.ExecutionParameter(type=str),
+        "source": component_spec.ExecutionParameter(type=str),
+        "checks": component_spec.ExecutionParameter(type=str),
+        "state_dir": component_spec.ExecutionParameter(type=str),
+    }
     INPUTS = {
         "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
         "anomalies": component_spec.ChannelParameter(type=standard_artifacts.ExampleAnomalies),
     }
-    OUTPUTS = {"report": component_spec.ChannelParameter(type=DataReport)}
+    OUTPUTS = {
+        "checked": component_spec.ChannelParameter(type=standard_artifacts.Examples),
+        "report": component_spec.ChannelParameter(type=DataReport),
+    }
 
 
 class DataCheck(base_beam_component.BaseBeamComponent):
-    """Checks every record against the data set's spec, and ExampleValidator's anomalies.
-
-    Nodes that must not run on bad data name this one with `add_upstream_node` or read `report`.
-    """
+    """Judges every record, set and split; nodes that learn from data read what it `checked`."""
 
     SPEC_CLASS = DataCheckSpec
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
 
     def __init__(
-        self, dataset: str, examples: types.BaseChannel, anomalies: types.BaseChannel
+        self,
+        dataset: str,
+        examples: types.BaseChannel,
+        anomalies: types.BaseChannel,
+        state_dir: str,
+        source: Source | None = None,
+        checks: Checks | None = None,
     ) -> None:
         """Construct the component.
 
@@ -45,6 +61,10 @@ class DataCheck(base_beam_component.BaseBeamComponent):
           dataset: Name in `components.datasets.DATASETS`.
           examples: Channel of `Examples`, from TfdsExampleGen.
           anomalies: Channel of `ExampleAnomalies`, from ExampleValidator.
+          state_dir: Folder that outlives single runs: the statistics last accepted, and what was
+            rejected when a run was stopped.
+          source: Where the records come from, as for TfdsExampleGen.
+          checks: Bounds, and what stops a run; None for the defaults.
 
         Raises:
           UserError: No data set has this name.
@@ -52,8 +72,12 @@ class DataCheck(base_beam_component.BaseBeamComponent):
         datasets.get(dataset)
         spec = DataCheckSpec(
             dataset=dataset,
+            source=json.dumps(dataclasses.asdict(source or Source())),
+            checks=(checks or Checks()).model_dump_json(),
+            state_dir=state_dir,
             examples=examples,
             anomalies=anomalies,
+            checked=types.Channel(type=standard_artifacts.Examples),
             report=types.Channel(type=DataReport),
         )
         super().__init__(spec=spec)

@@ -1,30 +1,32 @@
-"""Runs DataCheck: one Beam pass over all splits, then a report or a stopped run."""
+"""Runs DataCheck: one Beam pass over all splits, then checked examples or a stopped run."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterator
 from typing import Any
 
-import apache_beam as beam
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import anomalies_pb2
-from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils
 
-from components import collect, datasets
-from components.data_check.record import problems
+from components import datasets
+from components.data_check import measure, verdict
+from components.data_check.baseline import Baseline
+from components.data_check.settings import Checks
+from components.data_check.shard import SCRATCH
+from components.datasets.base import Source
+from components.example_gen.manifest import describe
 from trainer.errors import UserError
+from trainer.features import MANIFEST
 
 REPORT = "report.json"
 ANOMALIES_FILE = "SchemaDiff.pb"
-RECORD = ""
-"""Feature of the pseudo-violation that counts the records themselves."""
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
-    """Writes `report.json`, or raises with every violation named."""
+    """Writes checked examples and `report.json`, or raises with every anomaly named."""
 
     def Do(  # noqa: N802
         self,
@@ -32,99 +34,78 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         output_dict: dict[str, list[Any]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Check the examples; see `DataCheck` for the inputs.
+        """Check the examples; see `DataCheck` for the parameters.
 
         Raises:
-          UserError: A record or a statistic is not as promised.
+          UserError: The data have an anomaly that the recipe does not put up with.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         examples = artifact_utils.get_single_instance(input_dict["examples"])
-        anomalies = artifact_utils.get_single_instance(input_dict["anomalies"])
+        checked = artifact_utils.get_single_instance(output_dict["checked"])
         report = artifact_utils.get_single_instance(output_dict["report"])
-        spec = datasets.get(exec_properties["dataset"])
+        anomalies = artifact_utils.get_single_instance(input_dict["anomalies"])
+        spec = datasets.resolve(
+            exec_properties["dataset"], Source.from_json(exec_properties["source"])
+        )
+        checks = Checks.model_validate_json(exec_properties["checks"])
+        baseline = Baseline(exec_properties["state_dir"], spec.name)
 
-        tf.io.gfile.makedirs(report.uri)
-        counts = self._count(spec, examples, f"{report.uri}/counts.json")
-        lines = violations(counts, _read_anomalies(anomalies))
-        if lines:
-            raise UserError(f"data check failed for dataset '{spec.name}': {'; '.join(lines)}")
-        records = {split: count for split, feature, _, count, _ in counts if feature == RECORD}
-        with tf.io.gfile.GFile(f"{report.uri}/{REPORT}", "w") as file:
-            content = {"dataset": spec.name, "records": records, "violations": lines}
-            file.write(json.dumps(content, indent=2, sort_keys=True) + "\n")
-
-    def _count(self, spec: datasets.DatasetSpec, examples: Any, path: str) -> list[Any]:
-        """Return (split, feature, what, count, smallest id) of everything seen, sorted."""
         with self._make_beam_pipeline() as pipeline:
-            splits = []
-            for split in artifact_utils.decode_split_names(examples.split_names):
-                (pattern,) = examples_utils.get_split_file_patterns([examples], split)
-                splits.append(
-                    pipeline
-                    | f"Read[{split}]" >> beam.io.ReadFromTFRecord(pattern)
-                    | f"Check[{split}]" >> beam.FlatMap(_judge, spec, split)
-                )
-            counts = (
-                splits
-                | "Join" >> beam.Flatten()
-                | "Count" >> beam.CombinePerKey(_CountAndFirst())
-                | "Row" >> beam.MapTuple(lambda key, value: [*key, *value])
+            measure.build(pipeline, spec, examples, checked.uri, report.uri)
+        measured = measure.collect(report.uri)
+        found = verdict.anomalies(spec, measured, _read_anomalies(anomalies), baseline, checks)
+        stopping = [one for one in found if one.kind in checks.stop_on and not one.tolerated]
+        _write_report(f"{report.uri}/{REPORT}", spec, measured, found, stopping, baseline)
+        for uri in (checked.uri, report.uri):
+            if tf.io.gfile.exists(f"{uri}/{SCRATCH}"):
+                tf.io.gfile.rmtree(f"{uri}/{SCRATCH}")
+        if stopping:
+            where = baseline.keep_rejected(report.uri)
+            lines = "; ".join(map(str, stopping))
+            raise UserError(
+                f"data check failed for dataset '{spec.name}': {lines}; the report and any "
+                f"corrupt records are in {where}"
             )
-            collect.write_json(counts, path)
-        return sorted(collect.read_json(path))
+        _describe_checked(examples, checked, measured)
+        baseline.accept(measured.summaries)
 
 
-def violations(counts: list[Any], anomalies: dict[tuple[str, str], str]) -> list[str]:
-    """Word every violation for a person.
-
-    Args:
-      counts: Rows (split, feature, what, count, id) of the per-record pass, sorted.
-      anomalies: (split, feature) -> description, from ExampleValidator.
-
-    Returns:
-      One phrase per violation. Where the per-record pass found something wrong with a feature too,
-      its exact counts replace the statistics' description.
-    """
-    records = {split: count for split, feature, _, count, _ in counts if feature == RECORD}
-    lines, counted = [], set()
-    for split, feature, what, count, first in counts:
-        if feature != RECORD:
-            counted.add((split, feature))
-            lines.append(
-                f"{feature} ({split}): {count:,} of {records[split]:,} {what}, for example {first}"
-            )
-    for (split, feature), description in sorted(anomalies.items()):
-        if (split, feature) not in counted:
-            lines.append(f"{feature} ({split}): {description}")
-    return lines
+def _write_report(
+    path: str,
+    spec: datasets.DatasetSpec,
+    measured: measure.Measured,
+    found: list[Any],
+    stopping: list[Any],
+    baseline: Baseline,
+) -> None:
+    content = {
+        "dataset": spec.name,
+        "accepted": not stopping,
+        "records": measured.records(),
+        "corrupt": measured.corrupt,
+        "compared_with_accepted": baseline.exists(),
+        "statistics": {split: s.figures() for split, s in measured.summaries.items()},
+        "anomalies": [verdict.to_json(one, one in stopping) for one in found],
+    }
+    with tf.io.gfile.GFile(path, "w") as file:
+        file.write(json.dumps(content, indent=2, sort_keys=True) + "\n")
 
 
-def _judge(
-    payload: bytes, spec: datasets.DatasetSpec, split: str
-) -> Iterator[tuple[tuple[str, str, str], str]]:
-    identity, found = problems(spec, payload)
-    yield (split, RECORD, ""), identity
-    for feature, what in found:
-        yield (split, feature, what), identity
-
-
-class _CountAndFirst(beam.CombineFn):
-    """Counts, and keeps the smallest id: the same one whatever the order of the records."""
-
-    def create_accumulator(self) -> tuple[int, str | None]:
-        return 0, None
-
-    def add_input(self, accumulator: tuple[int, str | None], element: str) -> tuple[int, str]:
-        count, first = accumulator
-        return count + 1, element if first is None else min(first, element)
-
-    def merge_accumulators(self, accumulators: Any) -> tuple[int, str | None]:
-        accumulators = list(accumulators)
-        firsts = [first for _, first in accumulators if first is not None]
-        return sum(count for count, _ in accumulators), min(firsts, default=None)
-
-    def extract_output(self, accumulator: tuple[int, str | None]) -> tuple[int, str | None]:
-        return accumulator
+def _describe_checked(examples: Any, checked: Any, measured: measure.Measured) -> None:
+    """Carry on what was said about the examples, without the records that were set aside."""
+    with tf.io.gfile.GFile(f"{examples.uri}/{MANIFEST}") as file:
+        manifest = json.load(file)
+    for split, corrupt in measured.corrupt.items():
+        counted = manifest["splits"][split]
+        counted["records"] -= corrupt
+        counted["set_aside"] = corrupt
+        if corrupt:
+            # Which records are gone follows from the records and from how many of them are.
+            text = f"{manifest['fingerprint']} without {corrupt} of {split}"
+            manifest["fingerprint"] = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    with tf.io.gfile.GFile(f"{checked.uri}/{MANIFEST}", "w") as file:
+        file.write(json.dumps(manifest, indent=2) + "\n")
+    describe(checked, manifest)
 
 
 def _read_anomalies(artifact: Any) -> dict[tuple[str, str], str]:

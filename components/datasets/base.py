@@ -3,13 +3,41 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from pathlib import Path
+
+from trainer.errors import UserError
 
 VALUE_RANGE = (0, 255)
 """Range of a decoded pixel: every data set stores uint8 images."""
 
 SCHEMAS = Path(__file__).resolve().parent.parent / "schemas"
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """What a recipe may say about the records beside the data set's name; None: not said.
+
+    Attributes:
+      folder: Folder of one's own images.
+      size: Records to make in the training split.
+      seed: Seed of made records.
+      image_shape: (height, width, channels) that all of one's own images have.
+    """
+
+    folder: str | None = None
+    size: int | None = None
+    seed: int | None = None
+    image_shape: tuple[int, int, int] | None = None
+
+    @classmethod
+    def from_json(cls, text: str) -> Source:
+        """Read a JSON object of the fields, as a component's parameter carries them."""
+        content = json.loads(text)
+        if content.get("image_shape"):
+            content["image_shape"] = tuple(content["image_shape"])
+        return cls(**content)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +59,11 @@ class DatasetSpec:
       label_feature: Key of the class index in a TFDS record.
       captions_feature: Key of the captions in a TFDS record; None without captions.
       id_feature: Key of the builder's own stable record id; None if it has none.
+      caption_count: Fewest and most captions of an image.
+      caption_words: Fewest and most words of a caption.
+      facts_feature: Key of what is known to be true of the image; None without such knowledge.
+      takes: Fields of `Source` that a recipe may give for this data set.
+      source: What it gave.
     """
 
     name: str
@@ -47,6 +80,26 @@ class DatasetSpec:
     label_feature: str = "label"
     captions_feature: str | None = None
     id_feature: str | None = None
+    caption_count: tuple[int, int] = (1, 20)
+    caption_words: tuple[int, int] = (1, 100)
+    facts_feature: str | None = None
+    takes: tuple[str, ...] = ()
+    source: Source = Source()
+
+    def resolve(self, source: Source) -> DatasetSpec:
+        """Return this data set as a recipe wants it.
+
+        Raises:
+          UserError: The recipe says something that this data set does not take, or that is wrong.
+        """
+        for field in dataclasses.fields(source):
+            if getattr(source, field.name) is not None and field.name not in self.takes:
+                known = ", ".join(f"data.{name}" for name in self.takes) or "no such setting"
+                raise UserError(
+                    f"data.{field.name} is given, and dataset '{self.name}' takes {known}: "
+                    "remove it from the recipe"
+                )
+        return dataclasses.replace(self, source=source)
 
     @property
     def num_classes(self) -> int:

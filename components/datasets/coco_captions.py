@@ -15,4 +15,6 @@ SPEC = DatasetSpec(
     origin="37 GB, downloaded by the TFDS builder unless data_dir holds the prepared folder",
     captions_feature="captions/text",
     id_feature="image/id",
+    caption_count=(5, 8),
+    caption_words=(3, 60),
 )

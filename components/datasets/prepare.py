@@ -31,23 +31,29 @@ def builder(spec: DatasetSpec, data_dir: str | os.PathLike[str]) -> Any:
       A `tfds.core.DatasetBuilder`; nothing is read but the folder's metadata.
 
     Raises:
-      UserError: The installed tensorflow-datasets cannot read this version.
+      UserError: The installed tensorflow-datasets cannot read this version, or the folder may
+        not be read.
     """
     import tensorflow_datasets as tfds
+    from etils import epath
 
-    where = os.fspath(Path(data_dir).expanduser().absolute())
+    where = os.fspath(epath.Path(data_dir).expanduser().absolute())
     try:
         if ":" in spec.builder:
             module, _, name = spec.builder.partition(":")
             cls = getattr(importlib.import_module(module), name)
         else:
             cls = tfds.builder_cls(spec.builder)
-        return cls(data_dir=where, config=spec.config, version=spec.version)
+        # Builders of ours that a recipe can configure make their own configuration.
+        config = cls.config_of(spec) if hasattr(cls, "config_of") else spec.config
+        return cls(data_dir=where, config=config, version=spec.version)
     except AssertionError as error:
         raise UserError(
             f"dataset '{spec.name}' is read at version {spec.version}, which the installed "
             f"tensorflow-datasets {tfds.__version__} does not offer: {error}"
         ) from error
+    except PermissionError as error:
+        raise UserError(_forbidden(spec, where)) from error
 
 
 def prepare(spec: DatasetSpec, data_dir: str | os.PathLike[str], download: bool = True) -> Any:
@@ -68,7 +74,7 @@ def prepare(spec: DatasetSpec, data_dir: str | os.PathLike[str], download: bool 
       UserError: Not prepared and not obtainable; wrong version; damaged; folder not writable.
     """
     ready = builder(spec, data_dir)
-    if not ready.data_path.exists():
+    if not _exists(spec, ready):
         if not spec.bundled:
             _check_obtainable(spec, ready, download)
         _make(spec, ready)
@@ -76,9 +82,26 @@ def prepare(spec: DatasetSpec, data_dir: str | os.PathLike[str], download: bool 
     return _checked(spec, ready)
 
 
+def _exists(spec: DatasetSpec, ready: Any) -> bool:
+    try:
+        root = ready.data_path.__class__(ready.data_dir_root)
+        if root.is_dir():
+            next(iter(root.iterdir()), None)  # exists() takes forbidden for absent
+        return bool(ready.data_path.exists())
+    except PermissionError as error:
+        raise UserError(_forbidden(spec, ready.data_path)) from error
+
+
+def _forbidden(spec: DatasetSpec, where: object) -> str:
+    return (
+        f"dataset '{spec.name}': no permission to read {where}; change its permissions, or give "
+        "another data_dir"
+    )
+
+
 def _check_obtainable(spec: DatasetSpec, ready: Any, download: bool) -> None:
     """Fail within seconds where TFDS would retry for minutes."""
-    around = Path(ready.data_path).parent
+    around = ready.data_path.parent
     found = sorted(file.parent.name for file in around.glob("[0-9]*/dataset_info.json"))
     found = [version for version in found if "incomplete" not in version]
     if found:
@@ -104,8 +127,8 @@ def _make(spec: DatasetSpec, ready: Any) -> None:
     """Let TFDS prepare the data, and turn what the machine lacks into one line."""
     import tensorflow_datasets as tfds
 
-    target = Path(ready.data_path)
-    downloads = Path(ready.data_dir_root) / "downloads"
+    target = ready.data_path
+    downloads = target.__class__(ready.data_dir_root) / "downloads"
     try:
         with _quiet(), _progress(spec):
             ready.download_and_prepare(
@@ -121,8 +144,10 @@ def _make(spec: DatasetSpec, ready: Any) -> None:
             f"data_dir that can be written to, or one that holds {spec.folder}/ already"
         ) from error
     finally:
-        for empty in (downloads / "extracted", downloads, target.parent):
-            with contextlib.suppress(OSError):
+        root = target.__class__(ready.data_dir_root)
+        inner = [folder for folder in target.parents if root in folder.parents]
+        for empty in (downloads / "extracted", downloads, *inner):
+            with contextlib.suppress(OSError, ValueError):  # epath's word for "not empty"
                 empty.rmdir()
 
 
@@ -137,7 +162,8 @@ def _checked(spec: DatasetSpec, ready: Any) -> Any:
     """Refuse a folder whose metadata or record files are not all there."""
     splits = ready.info.splits
     files = [file.filename for name in splits for file in splits[name].file_instructions]
-    gone = [name for name in files if not Path(name).exists()]
+    here = ready.data_path
+    gone = [name for name in files if not (here / Path(name).name).exists()]
     if not files or gone:
         what = f"{Path(gone[0]).name} is missing" if gone else "it lists no records"
         raise UserError(

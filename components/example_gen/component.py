@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 
@@ -10,6 +11,7 @@ from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
 
 from components import datasets
+from components.datasets.base import Source
 from components.example_gen import executor
 
 
@@ -20,6 +22,9 @@ class TfdsExampleGenSpec(component_spec.ComponentSpec):
         "dataset": component_spec.ExecutionParameter(type=str),
         # Part of the parameters so that a cached result of another version is never used.
         "dataset_version": component_spec.ExecutionParameter(type=str),
+        "source": component_spec.ExecutionParameter(type=str),
+        # Of a folder of one's own it is the fingerprint, so that a changed folder is read anew.
+        "config": component_spec.ExecutionParameter(type=str, optional=True),
         "splits": component_spec.ExecutionParameter(type=str),
         "data_dir": component_spec.ExecutionParameter(type=str),
         "limit": component_spec.ExecutionParameter(type=int, optional=True),
@@ -42,6 +47,7 @@ class TfdsExampleGen(base_beam_component.BaseBeamComponent):
         data_dir: str,
         limit: int | None = None,
         num_shards: int = 4,
+        source: Source | None = None,
     ) -> None:
         """Construct the component.
 
@@ -52,13 +58,18 @@ class TfdsExampleGen(base_beam_component.BaseBeamComponent):
           data_dir: Folder of prepared TFDS data; what is missing there is prepared there.
           limit: At most this many records per output split; None for all.
           num_shards: Files per output split (fewer if it has fewer records).
+          source: What the recipe says beyond the data set's name; None for nothing.
 
         Raises:
-          UserError: No data set has this name.
+          UserError: No data set has this name, or the source does not fit it.
         """
+        source = source or Source()
+        described = datasets.resolve(dataset, source)
         spec = TfdsExampleGenSpec(
             dataset=dataset,
-            dataset_version=datasets.get(dataset).version,
+            dataset_version=described.version,
+            source=json.dumps(dataclasses.asdict(source)),
+            config=described.config,
             splits=json.dumps(dict(splits)),
             data_dir=data_dir,
             limit=limit,

@@ -13,7 +13,7 @@ from tensorflow.python.util import deprecation
 
 from components.datasets.base import DatasetSpec
 from components.example_gen.plan import Piece, Shard
-from trainer.features import CAPTIONS, ID, IMAGE, LABEL
+from trainer.features import CAPTIONS, FACTS, ID, IMAGE, LABEL
 
 SCRATCH = ".writing"
 """Folder in the artifact for files that are not finished; no reader's pattern matches it."""
@@ -79,6 +79,8 @@ def _rekey(spec: DatasetSpec, piece: Piece, position: int, stored: tf.train.Exam
         renamed[LABEL] = spec.label_feature
     if spec.captions_feature:
         renamed[CAPTIONS] = spec.captions_feature
+    if spec.facts_feature:
+        renamed[FACTS] = spec.facts_feature
     for key, stored_key in renamed.items():
         if stored_key in source:
             target.features.feature[key].CopyFrom(source[stored_key])

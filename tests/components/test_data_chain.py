@@ -15,10 +15,10 @@ from tfx import v1 as tfx
 from tfx.orchestration import metadata
 from tfx.types import standard_artifacts
 
-from components import datasets
 from components.data_check.component import DataCheck
 from components.datasets.digits import encode
 from components.example_gen.component import TfdsExampleGen
+from components.reviewed_schema.component import ReviewedSchema
 from trainer.errors import UserError
 
 BEAM_ARGS = ["--runner=FnApiRunner"]
@@ -27,15 +27,18 @@ SPLITS = {"train": "train", "eval": "test"}
 
 def run_chain(root: Path, example_node, examples) -> None:
     """Run `example_node` and everything behind it, up to DataCheck."""
-    spec = datasets.get("digits")
     statistics = tfx.components.StatisticsGen(examples=examples)
-    schema = tfx.components.ImportSchemaGen(schema_file=str(spec.schema_file))
+    schema = ReviewedSchema("digits")
     validator = tfx.components.ExampleValidator(
         statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
     )
-    check = DataCheck("digits", examples=examples, anomalies=validator.outputs["anomalies"])
-    after = tfx.components.SchemaGen(statistics=statistics.outputs["statistics"])
-    after.add_upstream_node(check)
+    check = DataCheck(
+        "digits",
+        examples=examples,
+        anomalies=validator.outputs["anomalies"],
+        state_dir=str(root / "state"),
+    )
+    after = tfx.components.StatisticsGen(examples=check.outputs["checked"]).with_id("After")
     tfx.orchestration.LocalDagRunner().run(
         tfx.dsl.Pipeline(
             pipeline_name="data",
@@ -117,15 +120,43 @@ def test_images_are_the_sources_own(chain):
         assert features["label"].int64_list.value[0] == labels[index]
 
 
-def test_clean_digits_pass_and_followers_run(chain):
+def test_clean_digits_pass_and_followers_read_what_was_checked(chain):
     (file,) = artifact(chain, "DataCheck", "report").iterdir()
     report = json.loads(file.read_text())
-    assert report == {
-        "dataset": "digits",
-        "records": {"train": 1297, "eval": 500},
-        "violations": [],
-    }
-    assert (artifact(chain, "SchemaGen", "schema") / "schema.pbtxt").exists()
+    assert report["accepted"] is True
+    assert report["records"] == {"train": 1297, "eval": 500}
+    assert report["corrupt"] == {"train": 0, "eval": 0}
+    assert report["anomalies"] == []
+    assert report["compared_with_accepted"] is False
+    train, test = load_digits_pixels(chain)
+    for split, pixels in (("train", train), ("eval", test)):
+        figures = report["statistics"][split]
+        assert figures["records"] == len(pixels)
+        assert figures["classes"] == 10
+        assert figures["pixel mean"] == pytest.approx(pixels.mean(), abs=1e-3)
+        assert figures["pixel deviation"] == pytest.approx(pixels.std(), abs=1e-3)
+    given = artifact(chain, "TfdsExampleGen", "examples")
+    checked = artifact(chain, "DataCheck", "checked")
+    for path in given.rglob("*.gz"):
+        assert (checked / path.relative_to(given)).read_bytes() == path.read_bytes()
+    manifests = [json.loads((uri / "manifest.json").read_text()) for uri in (given, checked)]
+    assert manifests[0]["fingerprint"] == manifests[1]["fingerprint"]
+    assert list(artifact(chain, "After", "statistics").iterdir())
+    accepted = json.loads((chain.parent / "state" / "accepted-digits.json").read_text())
+    assert {split: content["records"] for split, content in accepted.items()} == report["records"]
+
+
+def load_digits_pixels(root: Path) -> list[np.ndarray]:
+    examples = artifact(root, "TfdsExampleGen", "examples")
+    return [
+        np.stack(
+            [
+                np.asarray(Image.open(io.BytesIO(e.features.feature["image"].bytes_list.value[0])))
+                for e in read(examples / f"Split-{split}").values()
+            ]
+        ).astype(float)
+        for split in ("train", "eval")
+    ]
 
 
 def test_artifact_properties_name_the_data(chain):
@@ -133,7 +164,7 @@ def test_artifact_properties_name_the_data(chain):
         tfx.orchestration.metadata.sqlite_metadata_connection_config(str(chain.parent / "m.db"))
     )
     with store as handle:
-        (found,) = handle.store.get_artifacts_by_type("Examples")
+        found = handle.store.get_artifacts_by_type("Examples")[0]
     manifest = json.loads(
         (artifact(chain, "TfdsExampleGen", "examples") / "manifest.json").read_text()
     )
@@ -175,15 +206,25 @@ def test_corrupted_examples_stop_the_run(chain, tmp_path):
         run_chain(tmp_path, node, node.outputs["result"])
     message = str(caught.value)
     ids = sorted(read(good / "Split-train"))
+    rejected = tmp_path / "state" / "rejected-digits"
     assert message == (
         "data check failed for dataset 'digits': "
         f"image (eval): 1 of 500 missing, for example {min(read(good / 'Split-eval'))}; "
         f"image (train): 1 of 1,297 not decodable as PNG or JPEG, for example {ids[3]}; "
         f"image (train): 1 of 1,297 of size 14x28 instead of 28x28, for example {ids[4]}; "
-        f"label (train): 3 of 1,297 outside [0, 9], for example {ids[0]}"
+        f"label (train): 3 of 1,297 outside [0, 9], for example {ids[0]}; "
+        f"the report and any corrupt records are in {rejected}"
     )
-    assert not list((tmp_path / "root").glob("SchemaGen/schema/*"))
-    assert not list((tmp_path / "root").glob("DataCheck/report/*"))
+    assert sorted(read(rejected / "quarantine" / "Split-train")) == ids[:5]
+    (listed,) = (rejected / "quarantine" / "Split-train").glob("*.jsonl")
+    lines = [json.loads(line) for line in listed.read_text().splitlines()]
+    assert [line["id"] for line in lines] == ids[:5]
+    assert lines[3]["problems"] == ["image: not decodable as PNG or JPEG"]
+    report = json.loads((rejected / "report.json").read_text())
+    assert report["corrupt"] == {"train": 5, "eval": 1}
+    assert not (tmp_path / "state" / "accepted-digits.json").exists()
+    assert not list((tmp_path / "root").glob("After/statistics/*"))
+    assert not list((tmp_path / "root").glob("DataCheck/[rc]*/*"))
     anomalies = [tfx_anomalies(tmp_path / "root", split) for split in ("train", "eval")]
     assert anomalies == [["label"], ["image"]]
 

@@ -10,8 +10,7 @@ import tensorflow as tf
 from PIL import Image
 
 from components import datasets
-from components.data_check.executor import violations
-from components.data_check.record import problems
+from components.data_check.record import judge
 
 DIGITS = datasets.get("digits")
 COCO = datasets.get("coco_captions")
@@ -63,41 +62,66 @@ GOOD = encoded("L", (28, 28))
     ],
 )
 def test_digits(payload, found):
-    assert problems(DIGITS, payload) == ("digits/0001", found)
+    judged = judge(DIGITS, payload)
+    assert judged.identity == "digits/0001"
+    assert [(p.feature, p.what) for p in judged.problems] == found
+    assert {p.kind for p in judged.problems} <= {"corrupt"}
+    assert (judged.picture is None) == any(feature == "image" for feature, _ in found)
 
 
 def test_an_example_without_id():
-    assert problems(DIGITS, example(GOOD, [1], identity=None)) == ("?", [("id", "missing")])
+    judged = judge(DIGITS, example(GOOD, [1], identity=None))
+    assert judged.identity == "?"
+    assert [(p.kind, p.feature, p.what) for p in judged.problems] == [("corrupt", "id", "missing")]
+
+
+def test_bytes_that_are_no_example():
+    judged = judge(DIGITS, b"\xff\xff junk")
+    assert [(p.kind, p.feature, p.what) for p in judged.problems] == [
+        ("corrupt", "record", "not a tf.Example")
+    ]
+
+
+def test_what_is_measured_of_a_picture():
+    pixels = np.arange(784, dtype=np.uint8).reshape(28, 28)
+    first, second = io.BytesIO(), io.BytesIO()
+    Image.fromarray(pixels).save(first, format="PNG", compress_level=0)
+    Image.fromarray(pixels).save(second, format="PNG", compress_level=9)
+    assert first.getvalue() != second.getvalue()
+    one, other = (judge(DIGITS, example(b.getvalue(), [1])).picture for b in (first, second))
+    assert one == other
+    wide = pixels.astype(np.int64)
+    assert (one.pixels, one.total, one.squares) == (784, wide.sum(), (wide**2).sum())
+    assert judge(DIGITS, example(GOOD, [1])).picture.digest != one.digest
+
+
+FIVE = [b"a dog on a bed"] * 5
 
 
 @pytest.mark.parametrize(
-    ("captions", "found"),
+    ("captions", "kind", "found"),
     [
-        ([b"a dog", b"a cat"], []),
-        (None, [("captions", "missing")]),
-        ([b"a dog", b" "], [("captions", "with an empty caption")]),
+        (FIVE, "", ""),
+        ([*FIVE, "na\u00efve dogs sleep".encode()], "", ""),
+        (None, "corrupt", "missing"),
+        ([*FIVE[1:], b"a \xff dog"], "corrupt", "with a caption that is not UTF-8"),
+        ([*FIVE[1:], b" "], "captions", "with an empty caption"),
+        (FIVE[1:], "captions", "with a number of captions that is not 5 to 8"),
+        (FIVE * 2, "captions", "with a number of captions that is not 5 to 8"),
+        ([*FIVE[1:], b"dog"], "captions", "with a caption not of 3 to 60 words"),
+        ([*FIVE[1:], b"dog " * 61], "captions", "with a caption not of 3 to 60 words"),
     ],
 )
-def test_captions(captions, found):
+def test_captions(captions, kind, found):
     photograph = encoded("RGB", (50, 40), "JPEG")
-    assert problems(COCO, example(photograph, captions=captions))[1] == found
+    judged = judge(COCO, example(photograph, captions=captions))
+    assert judged.problems == ([(kind, "captions", found)] if found else [])
+    assert judged.corrupt == (kind == "corrupt")
 
 
 def test_grey_photographs_are_accepted_only_where_sizes_are_free():
     grey = encoded("L", (32, 32), "JPEG")
-    assert problems(COCO, example(grey, captions=[b"a dog"]))[1] == []
-    assert problems(datasets.get("cifar10"), example(grey, [1]))[1] == [
-        ("image", "with 1 instead of 3 channels")
-    ]
-
-
-def test_statistics_speak_only_where_records_are_silent():
-    counts = [
-        ["train", "", "", 1297, "digits/0000"],
-        ["train", "label", "outside [0, 9]", 3, "digits/0007"],
-    ]
-    anomalies = {("train", "label"): "Unexpectedly high value", ("eval", "id"): "Column dropped"}
-    assert violations(counts, anomalies) == [
-        "label (train): 3 of 1,297 outside [0, 9], for example digits/0007",
-        "id (eval): Column dropped",
+    assert judge(COCO, example(grey, captions=FIVE)).problems == []
+    assert judge(datasets.get("cifar10"), example(grey, [1])).problems == [
+        ("corrupt", "image", "with 1 instead of 3 channels")
     ]

@@ -15,6 +15,7 @@ from sklearn.datasets import load_digits
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components import datasets
+from components.datasets.base import Source
 from components.datasets.prepare import builder, prepare
 from trainer.errors import UserError
 
@@ -44,6 +45,13 @@ def test_unknown_name_gets_the_nearest():
 @pytest.mark.parametrize("name", datasets.DATASETS)
 def test_spec_agrees_with_its_builder_and_schema(name, tmp_path):
     spec = datasets.get(name)
+    if "folder" in spec.takes:
+        (tmp_path / "own" / "train" / "cat").mkdir(parents=True)
+        (tmp_path / "own" / "train" / "cat" / "1.png").write_bytes(b"")
+        if name == "coco_folder":
+            content = '{"images": [], "annotations": []}'
+            (tmp_path / "own" / "captions_train.json").write_text(content)
+        spec = datasets.resolve(name, Source(folder=str(tmp_path / "own")))
     features = builder(spec, tmp_path).info.features
     assert spec.name == name
     assert features[spec.image_feature].shape == spec.image_shape
@@ -53,9 +61,10 @@ def test_spec_agrees_with_its_builder_and_schema(name, tmp_path):
     schema = text_format.Parse(spec.schema_file.read_text(), schema_pb2.Schema())
     described = {feature.name: feature for feature in schema.feature}
     expected = {"image", "id"} | ({"label"} if spec.label_names else {"captions"})
+    expected |= {"facts"} if spec.facts_feature else set()
     assert set(described) == expected
     assert all(feature.presence.min_fraction == 1 for feature in described.values())
-    if spec.label_names:
+    if spec.label_names and name != "image_folder":
         assert described["label"].int_domain.max == spec.num_classes - 1
 
 

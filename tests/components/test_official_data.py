@@ -13,7 +13,7 @@ import tensorflow_datasets as tfds
 from tfx.types import standard_artifacts
 
 from components import contact_sheet, datasets
-from components.data_check.record import problems
+from components.data_check.record import judge
 from components.example_gen.executor import Executor
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,10 +60,10 @@ def test_labelled_images(name, tmp_path):
     assert tuple(builder.info.features["label"].names) == spec.label_names
     source = builder.as_dataset(f"test[:{LIMIT}]")
     for number, (payload, row) in enumerate(zip(stored, tfds.as_numpy(source), strict=True)):
-        identity, found = problems(spec, payload)
-        assert found == []
+        judged = judge(spec, payload)
+        assert judged.problems == []
         own = row["id"].decode() if "id" in row else f"test/{number}"
-        assert identity == f"{name}/{own}"
+        assert judged.identity == f"{name}/{own}"
         features = tf.train.Example.FromString(payload).features.feature
         assert features["label"].int64_list.value[0] == row["label"]
         image = tf.io.decode_image(features["image"].bytes_list.value[0]).numpy()
@@ -78,9 +78,9 @@ def test_captions_stay_with_their_image(tmp_path):
     payloads = read(folder, "eval")
     source = tfds.builder("coco_captions/2014", data_dir=str(PREPARED)).as_dataset(f"val[:{LIMIT}]")
     for payload, row in zip(payloads, tfds.as_numpy(source), strict=True):
-        identity, found = problems(datasets.get("coco_captions"), payload)
-        assert found == []
-        assert identity == f"coco_captions/{row['image/id']}"
+        judged = judge(datasets.get("coco_captions"), payload)
+        assert judged.problems == []
+        assert judged.identity == f"coco_captions/{row['image/id']}"
         features = tf.train.Example.FromString(payload).features.feature
         assert sorted(features) == ["captions", "id", "image"]
         assert list(features["captions"].bytes_list.value) == row["captions"]["text"].tolist()

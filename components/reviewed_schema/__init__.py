@@ -1,0 +1,1 @@
+"""Brings the reviewed schema of a data set into the pipeline."""
