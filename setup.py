@@ -54,6 +54,7 @@ setup(
             "pytest>=9",
             "pytest-timeout>=2.4",
             "ruff>=0.17",
+            "scipy>=1.14",
             "types-PyYAML",
         ],
         "cuda": ["tensorflow[and-cuda]>=2.21,<2.22"],

@@ -20,6 +20,11 @@ def set_stream(stream: TextIO | None) -> None:
     _stream = stream
 
 
+def say(text: str) -> None:
+    """Print one line where progress lines go."""
+    print(text, file=_stream or sys.stderr, flush=True)
+
+
 class Progress:
     """A line that redraws itself on a terminal and is repeated every ten seconds elsewhere.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from trainer import checkpoint, export, input, loop, models
+from trainer import checkpoint, export, input, loop, models, progress
 from trainer.errors import UserError
 from trainer.features import MANIFEST
 from trainer.logs import RunFolder, sheet
@@ -42,7 +41,7 @@ def run_fn(fn_args: Any) -> None:
     resumed = checkpoints.restore()
     step = int(task.step)
     if resumed:
-        logging.getLogger("genvision").info("training continues from step %d", step)
+        progress.say(f"training continues from step {step} of {config.train.steps}")
 
     # Train.
     options = config.model_dump_json(indent=2, exclude={"recipe"})

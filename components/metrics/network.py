@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+# Not tf.keras: TensorFlow Transform switches that to Keras 2 for its process and all children.
+import keras
 import numpy as np
-import tensorflow as tf
 
 FEATURES = "features"
 
 
 def classifier(
     image_shape: tuple[int, int, int], classes: int, width: int
-) -> tuple[tf.keras.Model, tf.keras.Model]:
+) -> tuple[keras.Model, keras.Model]:
     """Build the network without trained weights.
 
     Args:
@@ -22,23 +23,23 @@ def classifier(
       The model float32[B,H,W,C] in [0, 1] -> logits float32[B,K], and the model of the same layers
       -> (features float32[B,D], the last convolution averaged over positions, and logits).
     """
-    image = tf.keras.Input(image_shape)
+    image = keras.Input(image_shape)
     x = image
     for number, (maps, stride) in enumerate(
         [(width, 1), (width, 2), (2 * width, 1), (2 * width, 2)]
     ):
-        x = tf.keras.layers.Conv2D(
+        x = keras.layers.Conv2D(
             maps, 3, stride, padding="same", use_bias=False, name=f"conv_{number}"
         )(x)
-        x = tf.keras.layers.BatchNormalization(momentum=0.9, name=f"norm_{number}")(x)
-        x = tf.keras.layers.ReLU()(x)
-    features = tf.keras.layers.GlobalAveragePooling2D(name=FEATURES)(x)
-    hidden = tf.keras.layers.Dropout(0.3, seed=1)(features)
-    logits = tf.keras.layers.Dense(classes, name="logits")(hidden)
-    return tf.keras.Model(image, logits), tf.keras.Model(image, [features, logits])
+        x = keras.layers.BatchNormalization(momentum=0.9, name=f"norm_{number}")(x)
+        x = keras.layers.ReLU()(x)
+    features = keras.layers.GlobalAveragePooling2D(name=FEATURES)(x)
+    hidden = keras.layers.Dropout(0.3, seed=1)(features)
+    logits = keras.layers.Dense(classes, name="logits")(hidden)
+    return keras.Model(image, logits), keras.Model(image, [features, logits])
 
 
-def weights(model: tf.keras.Model) -> dict[str, np.ndarray]:
+def weights(model: keras.Model) -> dict[str, np.ndarray]:
     """Return all weights by "layer/weight", as float16 (relative rounding below 0.05 %)."""
     return {
         f"{layer.name}/{weight.name}": weight.numpy().astype(np.float16)
@@ -48,7 +49,7 @@ def weights(model: tf.keras.Model) -> dict[str, np.ndarray]:
     }
 
 
-def set_weights(model: tf.keras.Model, stored: dict[str, np.ndarray]) -> None:
+def set_weights(model: keras.Model, stored: dict[str, np.ndarray]) -> None:
     """Put stored weights into a model of the same shape.
 
     Raises:

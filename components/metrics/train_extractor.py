@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
 from components import datasets
@@ -84,23 +85,23 @@ def train(
 
     from components.metrics.network import classifier, weights
 
-    tf.keras.utils.set_random_seed(SEED)
+    keras.utils.set_random_seed(SEED)
     tf.config.experimental.enable_op_determinism()
     model, _ = classifier(images.shape[1:], classes, budget.width)
     steps = budget.epochs * (len(images) // budget.batch)
-    rate = tf.keras.optimizers.schedules.CosineDecay(
+    rate = keras.optimizers.schedules.CosineDecay(
         0.0, steps, warmup_target=budget.rate, warmup_steps=steps // 10
     )
     model.compile(
-        tf.keras.optimizers.AdamW(rate, weight_decay=1e-2),
-        tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        keras.optimizers.AdamW(rate, weight_decay=1e-2),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
     data = tf.data.Dataset.from_tensor_slices((images, labels)).cache()
     data = data.shuffle(len(images), seed=SEED).batch(budget.batch, drop_remainder=True)
     change = _augmentation(budget)
     data = data.map(lambda x, y: (change(tf.cast(x, tf.float32) / 255.0), y))
     with Progress("training the extractor", budget.epochs, "epochs") as progress:
-        report = tf.keras.callbacks.LambdaCallback(
+        report = keras.callbacks.LambdaCallback(
             on_epoch_end=lambda epoch, logs: progress.update(1, loss=float(logs["loss"]))
         )
         model.fit(data, epochs=budget.epochs, verbose=0, shuffle=False, callbacks=[report])
@@ -167,13 +168,13 @@ def _augmentation(budget: Budget) -> Any:
     import tensorflow as tf
 
     fill: dict[str, Any] = {"fill_mode": "constant", "seed": SEED}
-    layers: list[Any] = [tf.keras.layers.RandomTranslation(budget.shift, budget.shift, **fill)]
+    layers: list[Any] = [keras.layers.RandomTranslation(budget.shift, budget.shift, **fill)]
     if budget.turn:
-        layers.append(tf.keras.layers.RandomRotation(budget.turn, **fill))
+        layers.append(keras.layers.RandomRotation(budget.turn, **fill))
     if budget.zoom:
-        layers.append(tf.keras.layers.RandomZoom(budget.zoom, **fill))
+        layers.append(keras.layers.RandomZoom(budget.zoom, **fill))
     if budget.flip:
-        layers.append(tf.keras.layers.RandomFlip("horizontal", seed=SEED))
+        layers.append(keras.layers.RandomFlip("horizontal", seed=SEED))
 
     def change(images: Any) -> Any:
         for layer in layers:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-COMMAND = [sys.executable, "-c", "from pipeline.cli import main; main()"]
+COMMAND = [str(Path(sys.executable).parent / "genvision")]
 LOOSE = "evaluate.thresholds=[{metric: fid_digits-cnn_500, max: 1000}]"
 SMALL = ["--set", "train.steps=60", "--set", "evaluate.samples=500", "--set", LOOSE]
 

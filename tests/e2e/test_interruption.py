@@ -47,8 +47,7 @@ def test_sigterm_saves_and_the_same_command_continues(genvision, long) -> None:
 
     done = genvision(*long)
     assert done.returncode == 0, done.stdout + done.stderr
-    log = max((genvision.output / "logs").glob("*.log")).read_text()
-    assert f"training continues from step {stopped[1]}" in log
+    assert f"training continues from step {stopped[1]} of {STEPS}" in done.stdout
     assert len(genvision.versions()) == 1
     (metrics,) = genvision.output.glob("artifacts/Trainer/model_run/*/metrics.jsonl")
     steps = [json.loads(line)["step"] for line in metrics.read_text().splitlines()]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-GENVISION = [sys.executable, "-c", "from pipeline.cli import main; main()"]
+GENVISION = [str(Path(sys.executable).parent / "genvision")]
 
 
 def genvision(*args: str, cwd: Path) -> subprocess.CompletedProcess[str]:
