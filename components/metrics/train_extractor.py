@@ -165,7 +165,6 @@ def measure(extractor: extractors.Extractor, images: np.ndarray, labels: np.ndar
 
 
 def _augmentation(budget: Budget) -> Any:
-    import tensorflow as tf
 
     fill: dict[str, Any] = {"fill_mode": "constant", "seed": SEED}
     layers: list[Any] = [keras.layers.RandomTranslation(budget.shift, budget.shift, **fill)]
