@@ -171,4 +171,24 @@ def canary(version: int, no_promote: bool, why: str, **options: Any) -> None:
     click.echo("\n".join(operate.try_canary(place, version, rules, not no_promote, why)))
 
 
-COMMANDS: tuple[click.Command, ...] = (versions, models, canary)
+@click.command()
+@click.option("--out", required=True, metavar="DIR", help="Files and manifest.jsonl go here.")
+@click.option("--version", metavar="N|LABEL", help="Default: stable, else the newest.")
+@click.option("--images", metavar="DIR", help="Caption these images instead of drawing.")
+@click.option("--label", "labels", type=int, multiple=True, help="Class to draw; repeatable.")
+@click.option("--count", type=click.IntRange(1), default=100, show_default=True, help="Per class.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="First seed.")
+@click.option("--chunk", type=click.IntRange(1, 4096), default=64, show_default=True)
+@_with((_RECIPE, _OUTPUT))
+def batch(recipe: str, output_dir: str | None, **options: Any) -> None:
+    """Draw many images, or caption a folder of them, through Beam; resumable.
+
+    The same command goes on with an interrupted job.
+    """
+    from pipeline.batch import run_batch
+    from pipeline.operate import Place
+
+    click.echo(run_batch(Place(recipe, output_dir), **options))
+
+
+COMMANDS: tuple[click.Command, ...] = (versions, models, canary, batch)

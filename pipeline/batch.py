@@ -1,0 +1,171 @@
+"""`genvision batch`: choose model and items, then render or caption through Beam to files."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from components import datasets
+from pipeline import config
+from pipeline.console import quiet
+from pipeline.nodes import IN_MEMORY_BEAM
+from pipeline.operate import Place
+from pipeline.paths import shown
+from serving import batch_plan
+from serving.batch_plan import Plan
+from serving.deployment import STABLE, Destination
+from trainer import progress
+from trainer.errors import Interrupted, UserError
+from trainer.progress import Progress
+
+GOES_ON = "terminated; finished chunks are kept, the same command goes on from them"
+
+LOOK_S = 0.25
+"""How often finished chunks are counted for the progress line."""
+
+
+def run_batch(
+    place: Place,
+    *,
+    out: str,
+    version: str | None,
+    images: str | None,
+    labels: tuple[int, ...],
+    count: int,
+    seed: int,
+    chunk: int,
+) -> str:
+    """Make a batch job, or go on with it.
+
+    Args:
+      place: Whose pushed model.
+      out: Folder for files and manifest.
+      version: A number or a label; None means `stable`, or the newest if nothing is stable.
+      images: Folder of images to caption; None generates images.
+      labels: Classes to draw; empty draws all that the data set has.
+      count: Images per class.
+      seed: First seed.
+      chunk: Items per call of the model.
+
+    Returns:
+      A sentence that says what was made.
+
+    Raises:
+      UserError, ServingError: No such version or label, nothing to caption, another job in `out`.
+    """
+    to = place.destination()
+    number = _version(to, version)
+    folder = to.versions()[number]
+    if images is not None:
+        files = batch_plan.image_files(Path(images).resolve())
+        plan = Plan(
+            to.model,
+            number,
+            "caption",
+            images=str(Path(images).resolve()),
+            digest=batch_plan.digest(files),
+            chunk=chunk,
+        )
+    else:
+        wanted = _labels(place.recipe, labels)
+        plan = Plan(to.model, number, "generate", seed, count, wanted, chunk=chunk)
+    target = Path(out).resolve()
+    todo = batch_plan.begin(plan, target)
+    if todo:
+        _make(plan, todo, folder, target, config.load(place.recipe).beam.args or IN_MEMORY_BEAM)
+    rows = batch_plan.end(target)
+    failed = sum("error" in row for row in rows)
+    kind = "captions" if images else "images"
+    bad = f", {failed} could not be read (their rows say why)" if failed else ""
+    where = shown(target / batch_plan.MANIFEST)
+    return f"{len(rows) - failed} {kind} by '{to.model}' version {number}{bad}: {where}"
+
+
+def _make(plan: Plan, todo: list[int], folder: Path, out: Path, args: tuple[str, ...]) -> None:
+    # Imported here: Beam takes seconds, and everything that can be refused has been.
+    with quiet():
+        from serving import batch
+    try:
+        with _terminal(), _progress(plan, out), quiet():
+            batch.run(plan, todo, folder, out, args)
+    except RuntimeError as error:
+        raise _behind(error) from None
+
+
+def _behind(error: BaseException) -> BaseException:
+    """Find the interruption that Beam wrapped as a worker's failure; else the failure itself."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, Interrupted):
+            return Interrupted(cause.signal_number, GOES_ON)
+        if isinstance(cause, KeyboardInterrupt):
+            return cause
+        cause = cause.__cause__ or cause.__context__
+    return error
+
+
+@contextlib.contextmanager
+def _terminal() -> Iterator[None]:
+    """Send progress lines to standard error as it is now, before libraries are made quiet."""
+    with os.fdopen(os.dup(2), "w") as stream:
+        progress.set_stream(stream)
+        try:
+            yield
+        finally:
+            progress.set_stream(None)
+
+
+@contextlib.contextmanager
+def _progress(plan: Plan, out: Path) -> Iterator[None]:
+    """Show a progress line; workers may be other processes, so finished chunks are counted."""
+    sizes = [len(items) for items in plan.chunks()]
+
+    def done() -> int:
+        return sum(sizes[number] for number in batch_plan.finished(out))
+
+    stop = threading.Event()
+    with Progress(plan.task, sum(sizes), "item", done()) as line:
+        seen = done()
+
+        def look() -> None:
+            nonlocal seen
+            now = done()
+            line.update(now - seen)
+            seen = now
+
+        def watch() -> None:
+            while not stop.wait(LOOK_S):
+                look()
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            watcher.join()
+            look()
+
+
+def _version(to: Destination, wanted: str | None) -> int:
+    known, labels = to.versions(), to.labels()
+    if wanted is None:
+        return labels.get(STABLE) or next(iter(known))
+    if wanted.isdecimal():
+        to.check(int(wanted))
+        return int(wanted)
+    if wanted not in labels:
+        given = ", ".join(sorted(labels)) or "none"
+        raise UserError(f"--version {wanted}: no such label of '{to.model}'; there are: {given}")
+    return labels[wanted]
+
+
+def _labels(recipe: str, labels: tuple[int, ...]) -> tuple[int, ...]:
+    names = datasets.get(config.load(recipe).data.dataset).label_names
+    for label in labels:
+        if not 0 <= label < len(names):
+            raise UserError(f"--label {label}: '{recipe}' knows the labels 0 to {len(names) - 1}")
+    return labels or tuple(range(len(names)))

@@ -1,0 +1,169 @@
+"""The deployment commands as typed, on a destination with three versions and a server."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import click
+import pytest
+import tensorflow as tf
+from click.testing import CliRunner
+
+from pipeline.cli import cli
+from serving import config
+from serving.config_watch import ConfigWatch
+from serving.deployment import Destination
+from serving.errors import ServingError
+from serving.model_server import ModelServer
+from trainer.errors import RunFailed, UserError
+
+I64 = tf.TensorSpec([None], tf.int64)
+ROOT = Path(__file__).parents[2]
+
+
+class Shades(tf.Module):
+    """Images in one shade: seed + 10 * label."""
+
+    @tf.function(input_signature=[I64, I64])
+    def generate(self, seed: tf.Tensor, label: tf.Tensor) -> dict[str, tf.Tensor]:
+        shade = tf.cast(seed + 10 * label, tf.uint8)[:, None, None, None]
+        return {"image": tf.tile(shade, [1, 8, 8, 1])}
+
+    @tf.function(input_signature=[I64, I64])
+    def generate_png(self, seed: tf.Tensor, label: tf.Tensor) -> dict[str, tf.Tensor]:
+        images = self.generate(seed, label)["image"]
+        png = tf.map_fn(tf.io.encode_png, images, fn_output_signature=tf.string)
+        return {"png": tf.ensure_shape(png, [None])}
+
+
+@pytest.fixture(scope="module")
+def output(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An output folder of `digits_cgan` with the versions 1, 2 and 3; 3 brings its scores."""
+    output = tmp_path_factory.mktemp("output")
+    model = Shades()
+    signatures = {name: model.generate for name in ("serving_default", "generate")}
+    signatures["generate_png"] = model.generate_png
+    for version in ("1", "2", "3"):
+        tf.saved_model.save(model, str(output / "serving" / "digits" / version), signatures)
+    extra = output / "serving" / "digits" / "3" / "assets.extra"
+    extra.mkdir()
+    scores = {"fid_digits-cnn_2k": {"value": 6.25, "error": 0.1}}
+    (extra / "evaluation.json").write_text(json.dumps({"scores": scores}))
+    return output
+
+
+@pytest.fixture(scope="module")
+def place(output: Path):
+    """Arguments that name the destination and a server that follows its config file."""
+    base = output / "serving" / "digits"
+    file = Destination.of("digits", base).followed()
+    with ModelServer(config.read(file), port=0, poll_s=0.05) as server:
+        watch = ConfigWatch(server.core, file, 0.05)
+        watch.start()
+        yield ["--output-dir", str(output), "--target", server.target]
+        watch.stop()
+
+
+def genvision(*args: str) -> str:
+    done = CliRunner().invoke(cli, args, standalone_mode=False)
+    if done.exception:
+        raise done.exception
+    return done.output
+
+
+def test_a_deployment_from_first_promotion_to_prune(place: list[str], output: Path) -> None:
+    assert "stable is version 1 (the first)" in genvision("versions", "promote", "1", *place)
+    told = genvision(
+        *("canary", "3", "--requests", "100", "--share", "0.3", "--slower", "50"),
+        *("--why", "nicer sevens", *place),
+    )
+    assert re.search(r"^canary +30 +0 +[\d.]+ +[\d.]+$", told, re.M)
+    assert told.splitlines()[-1] == "version 3 is stable"
+    rows = [line.split() for line in genvision("versions", "list", *place).splitlines()]
+    assert [row[:3] for row in rows[1:]] == [
+        ["3", "stable", "AVAILABLE"],
+        ["2", "-", "not"],
+        ["1", "previous", "AVAILABLE"],
+    ]
+    assert rows[1][-2:] == ["fid_digits-cnn_2k", "6.25"]
+    served = genvision("models", "--target", place[-1]).splitlines()
+    assert served[1].split() == ["digits", "3", "AVAILABLE", "stable"]
+    assert "stable is version 1 again (was 3)" in genvision("versions", "rollback", *place)
+    genvision("versions", "pin", "1", "--why", "demo day", *place)
+    with pytest.raises(ServingError, match="pinned to version 1"):
+        genvision("versions", "promote", "3", *place)
+    genvision("versions", "pin", "--off", *place)
+    args = ("versions", "prune", "--keep", "1", "--output-dir", str(output))
+    assert genvision(*args, "--dry-run") == "would delete 2\n"
+    assert genvision(*args) == "deleted 2\n"
+    history = genvision("versions", "list", "--history", *place)
+    actions = [line.split("  ")[2].strip() for line in re.sub(" {3,}", "  ", history).splitlines()]
+    assert actions[1:] == ["promote", "canary", "promote", "rollback", "pin", "unpin", "prune"]
+    line = json.loads((output / "serving/digits/history.jsonl").read_text().splitlines()[2])
+    assert line["scores"] == {"fid_digits-cnn_2k": 6.25}
+
+
+def test_a_canary_that_falls_back_is_exit_code_one(place: list[str]) -> None:
+    genvision("versions", "promote", "1", *place)
+    with pytest.raises(RunFailed, match=r"version 3 fell back: p50 .* allowed 0\.01"):
+        genvision("canary", "3", "--requests", "100", "--share", "0.3", "--slower", "0.01", *place)
+
+
+def test_without_a_server_the_flag_is_required_and_the_command_runs_after_each_write(
+    place: list[str], output: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "models.config"
+    args = ["versions", "promote", "3", *place[:2], "--config-file", str(file)]
+    with pytest.raises(UserError, match=r"--target HOST:PORT .* --no-server"):
+        genvision(*args)
+    assert not file.exists()
+    seen = ["--seen-as", "/models/digits", "--apply", f"cp {file} {tmp_path}/applied"]
+    genvision(*args, "--no-server", *seen)
+    assert 'base_path: "/models/digits"' in (tmp_path / "applied").read_text()
+    with pytest.raises(UserError, match="--apply: "):
+        genvision(*args, "--no-server", "--apply", "false")
+
+
+def test_mistakes_have_an_answer(place: list[str], tmp_path: Path) -> None:
+    with pytest.raises(ServingError, match="no version of 'digits'"):
+        genvision("versions", "list", "--output-dir", str(tmp_path))
+    with pytest.raises(UserError, match=r"serves none of: nobody; .* --model"):
+        genvision("models", "--target", place[-1], "--model", "nobody")
+    with pytest.raises(click.UsageError, match="either a VERSION to pin or --off"):
+        genvision("versions", "pin", *place)
+    with pytest.raises(UserError, match="--label 11"):
+        genvision("batch", "--out", str(tmp_path / "x"), "--label", "11", *place[:2])
+    with pytest.raises(UserError, match="no such label of 'digits'"):
+        genvision("batch", "--out", str(tmp_path / "x"), "--version", "best", *place[:2])
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.slow
+def test_a_terminated_batch_goes_on_where_it_was(output: Path, tmp_path: Path) -> None:
+    args = ["batch", "--output-dir", str(output), "--version", "3", "--out", "out"]
+    args += ["--count", "1000", "--label", "7", "--label", "1", "--chunk", "2"]
+    command = [sys.executable, "-c", "from pipeline.cli import main; main()", *args]
+    parts = tmp_path / "out" / "parts"
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        end = time.monotonic() + 60
+        while not any(parts.glob("*.jsonl")) and time.monotonic() < end:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+        said = process.communicate(timeout=60)[1]
+    made = len(list(parts.glob("*.jsonl")))
+    assert process.returncode == 128 + signal.SIGTERM, said
+    assert "finished chunks are kept, the same command goes on" in said.splitlines()[-1]
+    assert 0 < made < 1000
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout == "2000 images by 'digits' version 3: out/manifest.jsonl\n"
+    assert re.search(r"^generate: 2000/2000 \[", done.stderr, re.M), done.stderr
+    assert len(list((tmp_path / "out/images/label-7").glob("seed-*.png"))) == 1000
