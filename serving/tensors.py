@@ -16,40 +16,56 @@ MAX_EXPANDED_BYTES = 64 << 20
 MAX_DIMS = 254
 STRING_BYTES = 24  # sizeof(tstring)
 
-Values = Callable[[np.ndarray], list]
+Payload = Callable[[np.ndarray], bytes]
 
 
-def _plain(array: np.ndarray) -> list:
-    return array.ravel().tolist()
+def _raw(array: np.ndarray) -> bytes:
+    return array.tobytes()
 
 
-def _bits(array: np.ndarray) -> list:
-    return array.ravel().view(np.uint16).tolist()
+def _bits(array: np.ndarray) -> bytes:
+    return varints(array.view(np.uint16))
 
 
-def _pairs(array: np.ndarray) -> list:
-    return array.ravel().view(array.real.dtype).tolist()
+def varints(values: np.ndarray) -> bytes:
+    """Return integers as protobuf's base-128 varints, end to end (protobuf's encoding guide).
+
+    Args:
+      values: int or uint, any width, any shape; negative ones take ten bytes each.
+    """
+    flat = values.ravel()
+    if flat.dtype.kind != "u":
+        flat = flat.astype(np.int64).view(np.uint64)
+    bits = int(flat.max(initial=0)).bit_length()
+    groups = flat[:, np.newaxis] >> np.arange(0, max(bits, 1), 7, dtype=flat.dtype)
+    more = groups > 0x7F
+    encoded = (groups & 0x7F).astype(np.uint8) | (more.astype(np.uint8) << 7)
+    used = np.ones_like(more)
+    used[:, 1:] = more[:, :-1]
+    return encoded[used].tobytes()
 
 
-# dtype -> (field of TensorProto, how an array becomes its values); the layout of types.proto.
-_FIELDS: dict[int, tuple[str, Values]] = {
-    types_pb2.DT_FLOAT: ("float_val", _plain),
-    types_pb2.DT_DOUBLE: ("double_val", _plain),
-    types_pb2.DT_INT32: ("int_val", _plain),
-    types_pb2.DT_UINT8: ("int_val", _plain),
-    types_pb2.DT_INT16: ("int_val", _plain),
-    types_pb2.DT_INT8: ("int_val", _plain),
-    types_pb2.DT_UINT16: ("int_val", _plain),
-    types_pb2.DT_STRING: ("string_val", _plain),
-    types_pb2.DT_COMPLEX64: ("scomplex_val", _pairs),
-    types_pb2.DT_INT64: ("int64_val", _plain),
-    types_pb2.DT_BOOL: ("bool_val", _plain),
+# dtype -> (field of TensorProto, how an array becomes that field's bytes on the wire); types.proto.
+_FIELDS: dict[int, tuple[str, Payload]] = {
+    types_pb2.DT_FLOAT: ("float_val", _raw),
+    types_pb2.DT_DOUBLE: ("double_val", _raw),
+    types_pb2.DT_INT32: ("int_val", varints),
+    types_pb2.DT_UINT8: ("int_val", varints),
+    types_pb2.DT_INT16: ("int_val", varints),
+    types_pb2.DT_INT8: ("int_val", varints),
+    types_pb2.DT_UINT16: ("int_val", varints),
+    types_pb2.DT_STRING: ("string_val", _raw),
+    types_pb2.DT_COMPLEX64: ("scomplex_val", _raw),
+    types_pb2.DT_INT64: ("int64_val", varints),
+    types_pb2.DT_BOOL: ("bool_val", _raw),
     types_pb2.DT_BFLOAT16: ("half_val", _bits),
-    types_pb2.DT_COMPLEX128: ("dcomplex_val", _pairs),
+    types_pb2.DT_COMPLEX128: ("dcomplex_val", _raw),
     types_pb2.DT_HALF: ("half_val", _bits),
-    types_pb2.DT_UINT32: ("uint32_val", _plain),
-    types_pb2.DT_UINT64: ("uint64_val", _plain),
+    types_pb2.DT_UINT32: ("uint32_val", varints),
+    types_pb2.DT_UINT64: ("uint64_val", varints),
 }
+_NUMBERS = {name: f.number for name, f in tensor_pb2.TensorProto.DESCRIPTOR.fields_by_name.items()}
+_PACKED = 2  # protobuf's wire type of length-delimited fields
 
 _CPP_NAMES = {"float32": "float", "float64": "double", "float16": "half"}
 
@@ -60,24 +76,30 @@ def dtype_name(dtype: int) -> str:
     return _CPP_NAMES.get(name, name)
 
 
-def to_proto(tensor: tf.Tensor, as_content: bool = False) -> tensor_pb2.TensorProto:
+def to_proto(tensor: tf.Tensor | np.ndarray, as_content: bool = False) -> tensor_pb2.TensorProto:
     """Encode a tensor.
 
     Args:
-      tensor: Any dense tensor; strings stay bytes.
+      tensor: Any dense tensor or array; strings stay bytes.
       as_content: Numbers go into `tensor_content` (smaller, faster) instead of the typed field that
         clients of TensorFlow Serving read directly.
     """
-    array = tensor.numpy()
-    dtype = tensor.dtype.as_datatype_enum
+    array = np.asarray(tensor)
+    dtype = tf.dtypes.as_dtype(tensor.dtype).as_datatype_enum
     proto = tensor_pb2.TensorProto(dtype=dtype)
-    for size in tensor.shape:
+    for size in array.shape:
         proto.tensor_shape.dim.add(size=size)
-    field, values = _FIELDS.get(dtype, ("", _plain))
-    if not field or (as_content and dtype != types_pb2.DT_STRING):
-        proto.tensor_content = np.asarray(array).tobytes()
-    else:
-        getattr(proto, field).extend(values(np.asarray(array)))
+    if dtype == types_pb2.DT_STRING:
+        proto.string_val.extend(array.ravel().tolist())
+        return proto
+    field, payload = _FIELDS.get(dtype, ("", _raw))
+    if not field or as_content:
+        proto.tensor_content = array.tobytes()
+    elif array.size:
+        # The C++ parser copies a packed field at once; `extend` would box every value for it.
+        data = payload(array)
+        tag = np.array([_NUMBERS[field] << 3 | _PACKED, len(data)], np.uint64)
+        proto.MergeFromString(varints(tag) + data)
     return proto
 
 
