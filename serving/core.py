@@ -1,8 +1,7 @@
-"""All models of a server: lookup by request, status, reload, and the thread that watches."""
+"""All models of a server: lookup by request, status, reload, and a watching thread for each."""
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Mapping
@@ -15,12 +14,11 @@ from serving.model import Model, State
 from serving.servable import Servable
 from serving.status import Code, StatusError, invalid
 
-log = logging.getLogger("serving")
 RELOAD_WAIT_S = 60.0
 
 
 class ServerCore:
-    """Models by name, polled by one thread of its own."""
+    """Models by name, each followed by a thread of its own: a slow load delays no other model."""
 
     def __init__(self, poll_s: float = 1.0) -> None:
         self._poll_s = poll_s
@@ -28,22 +26,35 @@ class ServerCore:
         self._retired: dict[str, Model] = {}
         self._lock = threading.Lock()
         self._reloading = threading.Lock()
-        self._wake, self._stopping = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="versions", daemon=True)
+        self._stopping = threading.Event()
+        self._threads: list[threading.Thread] = []
 
     def start(self, settings: Mapping[str, ModelSettings]) -> None:
-        """Load every model once in the calling thread, then watch their folders."""
+        """Begin to follow every model, and return when each folder was looked at once."""
         self._models = {name: Model(s) for name, s in settings.items()}
         for model in self._models.values():
-            model.poll()
-        self._thread.start()
+            self._follow(model)
+        for model in self._models.values():
+            model.polled.wait()
 
     def stop(self) -> None:
         """Stop watching; loaded versions stay usable for requests under way."""
         self._stopping.set()
-        self._wake.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=30)
+        for model in self.models().values():
+            model.wake.set()
+        for thread in self._threads:
+            thread.join(timeout=30)
+
+    def _follow(self, model: Model) -> None:
+        self._threads = [thread for thread in self._threads if thread.is_alive()]
+        thread = threading.Thread(
+            target=model.follow,
+            args=(self._poll_s, self._stopping),
+            name=f"versions of {model.settings.name}",
+            daemon=True,
+        )
+        self._threads.append(thread)
+        thread.start()
 
     def models(self) -> dict[str, Model]:
         """Return the models now configured, by name."""
@@ -125,22 +136,13 @@ class ServerCore:
                 self._retired.update({n: m for n, m in dropped.items() if n not in after})
             for model in dropped.values():
                 model.retire()
-            self._wake.set()
             fresh = [name for name, model in after.items() if before.get(name) is not model]
+            for name, model in after.items():
+                if name in fresh:
+                    self._follow(model)
+                else:
+                    model.wake.set()
             _await_available([after[name] for name in fresh], time.monotonic() + wait_s)
-
-    def _watch(self) -> None:
-        while not self._stopping.is_set():
-            self._wake.wait(self._poll_s)
-            self._wake.clear()
-            for model in self.models().values():
-                if self._stopping.is_set():
-                    return
-                try:
-                    model.poll()
-                except Exception:
-                    # One model's surprise must not end the watching of the others.
-                    log.exception("model %s: polling failed", model.settings.name)
 
 
 def _check_labels(model: Model, wanted: ModelSettings) -> None:

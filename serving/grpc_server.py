@@ -9,7 +9,6 @@ from concurrent import futures
 from typing import Any, TypeVar
 
 import grpc
-from tensorflow.python.eager.cancellation import CancellationManager
 from tensorflow_serving.apis import (
     model_management_pb2,
     model_service_pb2_grpc,
@@ -17,17 +16,20 @@ from tensorflow_serving.apis import (
 )
 
 from serving import config
+from serving.bearer import TokenInterceptor
+from serving.cancellation import Cancellation, cancelled
 from serving.classify import classify, multi_inference, regress
 from serving.core import RELOAD_WAIT_S, ServerCore
+from serving.engine import Engine
 from serving.errors import ServingError
 from serving.health import Health
 from serving.metadata import check_fields, metadata
-from serving.predict import predict
+from serving.options import Tls
 from serving.status import Code, StatusError, invalid, truncated
 
 log = logging.getLogger("serving")
 Answer = TypeVar("Answer")
-MAX_MESSAGE_BYTES = 2**31 - 1
+BATCHING_THREADS = 64
 
 
 def _answered(context: grpc.ServicerContext, work: Callable[[], Answer]) -> Answer:
@@ -49,8 +51,9 @@ def _answered(context: grpc.ServicerContext, work: Callable[[], Answer]) -> Answ
 class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     """Predict, Classify, Regress, MultiInference and GetModelMetadata."""
 
-    def __init__(self, core: ServerCore, as_content: bool) -> None:
-        self._core, self._as_content = core, as_content
+    def __init__(self, engine: Engine) -> None:
+        self._engine, self._core = engine, engine.core
+        self._as_content = engine.options.as_content
 
     def Predict(self, request, context):  # noqa: N802
         """Answer a PredictRequest; the client's deadline or hanging up abandons the run."""
@@ -58,28 +61,28 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         def work():  # type: ignore[no-untyped-def]
             if not request.HasField("model_spec"):
                 raise invalid("Missing ModelSpec")
-            cancel = CancellationManager()
-            if not context.add_callback(cancel.start_cancel):
-                raise StatusError(Code.CANCELLED, "Request was cancelled before it was started")
+            cancel = Cancellation()
+            if not context.add_callback(cancel.cancel):
+                raise cancelled()
             with self._core.use(request.model_spec) as servable:
-                return predict(servable, request, cancel, self._as_content)
+                return self._engine.predict(servable, request, cancel, self._as_content)
 
-        return _answered(context, work)
+        return self._counted(context, request.model_spec, "Predict", work)
 
     def Classify(self, request, context):  # noqa: N802
         """Answer a ClassificationRequest."""
-        return self._held(context, request.model_spec, lambda s: classify(s, request))
+        return self._held(context, request.model_spec, "Classify", lambda s: classify(s, request))
 
     def Regress(self, request, context):  # noqa: N802
         """Answer a RegressionRequest."""
-        return self._held(context, request.model_spec, lambda s: regress(s, request))
+        return self._held(context, request.model_spec, "Regress", lambda s: regress(s, request))
 
     def MultiInference(self, request, context):  # noqa: N802
         """Answer a MultiInferenceRequest; its first task names the model."""
         if not request.tasks:
             context.abort(Code.INVALID_ARGUMENT, "Inference request has no tasks.")
         spec = request.tasks[0].model_spec
-        return self._held(context, spec, lambda s: multi_inference(s, request))
+        return self._held(context, spec, "MultiInference", lambda s: multi_inference(s, request))
 
     def GetModelMetadata(self, request, context):  # noqa: N802
         """Answer a GetModelMetadataRequest."""
@@ -91,10 +94,19 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
 
         return _answered(context, work)
 
-    def _held(self, context: grpc.ServicerContext, spec: Any, work: Callable) -> Any:
+    def _held(self, context: grpc.ServicerContext, spec: Any, api: str, work: Callable) -> Any:
         def run() -> Any:
             with self._core.use(spec) as servable:
                 return work(servable)
+
+        return self._counted(context, spec, api, run)
+
+    def _counted(
+        self, context: grpc.ServicerContext, spec: Any, api: str, work: Callable[[], Answer]
+    ) -> Answer:
+        def run() -> Answer:
+            with self._engine.metrics.request(spec.name, api, "GRPC"):
+                return work()
 
         return _answered(context, run)
 
@@ -132,27 +144,44 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
         return _answered(context, work)
 
 
-def build(core: ServerCore, health: Health, as_content: bool, threads: int = 0) -> grpc.Server:
-    """Return a gRPC server with every service, not yet bound to a port.
-
-    Args:
-      core: The models.
-      health: The health service.
-      as_content: See `predict`.
-      threads: Requests answered at once; 0 means four per CPU, at least eight.
-    """
-    threads = threads or max(8, 4 * (os.cpu_count() or 1))
+def build(engine: Engine, health: Health) -> grpc.Server:
+    """Return a gRPC server with every service, not yet bound to a port."""
+    options = engine.options
+    threads = max(8, 4 * (os.cpu_count() or 1))
+    if options.batching:
+        # A request holds its thread while it waits for a batch: few threads make small batches.
+        threads = max(threads, BATCHING_THREADS)
+    interceptors = [TokenInterceptor(options.token)] if options.token else []
     server = grpc.server(
-        futures.ThreadPoolExecutor(threads, thread_name_prefix="grpc"),
+        futures.ThreadPoolExecutor(options.threads or threads, thread_name_prefix="grpc"),
+        interceptors=interceptors,
         options=[
-            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-            ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.max_receive_message_length", options.limits.request_bytes),
+            ("grpc.max_send_message_length", -1),
             ("grpc.so_reuseport", 0),  # else a second server would quietly share the port
         ],
     )
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
-        PredictionService(core, as_content), server
+        PredictionService(engine), server
     )
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(core), server)
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(engine.core), server)
     server.add_generic_rpc_handlers((health.handler(),))
     return server
+
+
+def bind(server: grpc.Server, target: str, tls: Tls | None) -> int:
+    """Bind the server to an address, with TLS if there are files for it; return the real port.
+
+    Raises:
+      ServingError: If the port is taken or the files are no key and certificate.
+    """
+    try:
+        if tls is None:
+            return server.add_insecure_port(target)
+        client_ca = tls.client_ca.read_bytes() if tls.client_ca else None
+        pair = (tls.key.read_bytes(), tls.certificate.read_bytes())
+        credentials = grpc.ssl_server_credentials([pair], client_ca, client_ca is not None)
+        return server.add_secure_port(target, credentials)
+    except RuntimeError as error:
+        reason = "the port is taken" + (" or the TLS files do not fit" if tls else "")
+        raise ServingError(f"cannot listen on {target}: {reason}") from error

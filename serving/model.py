@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,9 +40,13 @@ class Model:
     def __init__(self, settings: ModelSettings) -> None:
         self.settings = settings
         self.polled = threading.Event()
+        self.wake = threading.Event()
+        self._retired = threading.Event()
         self._lock = threading.Lock()
         self._entries: dict[int, Entry] = {}
         self._missing_reported = False
+        self._ended = False
+        self._loads: Counter[tuple[str, str]] = Counter()
 
     def statuses(self) -> dict[int, tuple[int, StatusError | None]]:
         """Return state and error by version, highest version first."""
@@ -50,6 +56,17 @@ class Model:
     def available(self) -> list[int]:
         """Return the versions that answer, highest first."""
         return [v for v, (state, _) in self.statuses().items() if state == State.AVAILABLE]
+
+    def loads(self) -> dict[tuple[str, str], int]:
+        """Return how often each (version folder, "success" or "fail") was loaded."""
+        with self._lock:
+            return dict(self._loads)
+
+    def memory(self) -> dict[int, int]:
+        """Return the bytes of every loaded version: its variables and its graph."""
+        with self._lock:
+            loaded = {v: e.servable for v, e in self._entries.items()}
+        return {v: servable.memory for v, servable in sorted(loaded.items()) if servable}
 
     def pick(self, version: int | None = None, label: str = "") -> int:
         """Return the version a request means.
@@ -101,6 +118,29 @@ class Model:
         finally:
             self.polled.set()
 
+    def follow(self, poll_s: float, stopping: threading.Event) -> None:
+        """Poll every `poll_s` seconds, or at once after `wake`, until stopped or retired."""
+        while not stopping.is_set() and not self._retired.is_set():
+            try:
+                self.poll()
+            except Exception:
+                # A surprise in one round must not end the watching.
+                log.exception("model %s: polling failed", self.settings.name)
+            self._collect()
+            self.wake.wait(poll_s)
+            self.wake.clear()
+        if self._retired.is_set():
+            # What was being loaded when the model left the config goes the same way.
+            self.retire()
+            self._collect()
+
+    def _collect(self) -> None:
+        """Give back the memory of unloaded versions: their functions refer to each other."""
+        with self._lock:
+            due, self._ended = self._ended, False
+        if due:
+            gc.collect()
+
     def _poll(self) -> None:
         try:
             found = versions.scan(self.settings.base_path)
@@ -126,6 +166,8 @@ class Model:
 
     def retire(self) -> None:
         """Unload everything (the model left the config)."""
+        self._retired.set()
+        self.wake.set()
         for version in self.available():
             self._unload(version)
 
@@ -168,10 +210,15 @@ class Model:
             log.warning("model %s: version %d not served: %s", name, version, fault.message)
             with self._lock:
                 entry.state, entry.error = State.END, fault
+                self._loads[str(path), "fail"] += 1
             return
         with self._lock:
             entry.servable, entry.state = servable, State.AVAILABLE
-        log.info("model %s: version %d available (%d warm-up requests)", name, version, count)
+            self._loads[str(path), "success"] += 1
+        log.info(
+            "model %s: version %d available (%d warm-up requests, %.1f MiB; all versions %.1f MiB)",
+            *(name, version, count, servable.memory / 2**20, sum(self.memory().values()) / 2**20),
+        )
 
     def _unload(self, version: int) -> None:
         log.info("model %s: unloading version %d", self.settings.name, version)
@@ -180,7 +227,7 @@ class Model:
             entry.state = State.UNLOADING
             self._end_if_unused(entry)
 
-    @staticmethod
-    def _end_if_unused(entry: Entry) -> None:
+    def _end_if_unused(self, entry: Entry) -> None:
         if entry.state == State.UNLOADING and entry.users == 0:
             entry.state, entry.servable = State.END, None
+            self._ended = True

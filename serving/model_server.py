@@ -6,11 +6,14 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from serving import config, grpc_server
 from serving.core import ServerCore
+from serving.engine import Engine
 from serving.errors import ServingError
 from serving.health import Health
+from serving.options import Options
 from serving.rest import RestServer
 
 log = logging.getLogger("serving")
@@ -19,28 +22,25 @@ log = logging.getLogger("serving")
 class ModelServer:
     """Speaks TensorFlow Serving's gRPC and REST API for SavedModels on this machine.
 
+    Args:
+      models: What to serve.
+      options: The fields of `serving.options.Options`.
+
     Example:
       >>> with ModelServer(config.single("digits", Path("/models/digits")), port=0) as server:
       ...     client = Client(server.target, "digits")
     """
 
-    def __init__(
-        self,
-        models: Mapping[str, config.ModelSettings],
-        *,
-        host: str = "127.0.0.1",
-        port: int = 8500,
-        rest_port: int | None = None,
-        poll_s: float = 1.0,
-        threads: int = 0,
-        as_content: bool = False,
-    ) -> None:
-        self._models, self.host, self._port = models, host, port
-        self.core = ServerCore(poll_s)
+    def __init__(self, models: Mapping[str, config.ModelSettings], **options: Any) -> None:
+        self.options = Options(**options)
+        self.host, self._port = self.options.host, self.options.port
+        self._models = models
+        self.core = ServerCore(self.options.poll_s)
+        self.engine = Engine(self.core, self.options)
         self.health = Health()
-        self._rest_port = rest_port
+        self._rest_port = self.options.rest_port
         self._rest: RestServer | None = None
-        self._grpc = grpc_server.build(self.core, self.health, as_content, threads)
+        self._grpc = grpc_server.build(self.engine, self.health)
 
     @property
     def port(self) -> int:
@@ -65,12 +65,9 @@ class ModelServer:
         Raises:
           ServingError: If the port is taken, or a model has versions and none of them loads.
         """
-        try:
-            self._port = self._grpc.add_insecure_port(self.target)
-        except RuntimeError as error:
-            raise ServingError(f"cannot listen on {self.target}: the port is taken") from error
+        self._port = grpc_server.bind(self._grpc, self.target, self.options.tls)
         if self._rest_port is not None:
-            self._rest = RestServer(self.core, self.host, self._rest_port)
+            self._rest = RestServer(self.engine)
             self._rest_port = self._rest.server_port
         self.core.start(self._models)
         broken = [line for model in self.core.models().values() if (line := _broken(model))]
@@ -85,9 +82,10 @@ class ModelServer:
     def stop(self, grace_s: float = 10.0) -> None:
         """Refuse new requests, let those under way finish for `grace_s` seconds, then end them."""
         self.health.leave()
+        drained = self._grpc.stop(grace_s)
         if self._rest:
-            self._rest.stop()
-        self._grpc.stop(grace_s).wait()
+            self._rest.stop(grace_s)
+        drained.wait()
         self.core.stop()
 
     def __enter__(self) -> ModelServer:
@@ -102,7 +100,7 @@ class ModelServer:
         self.stop(1.0)
 
 
-def serve_folder(name: str, base_path: str | Path, **options) -> ModelServer:  # type: ignore[no-untyped-def]
+def serve_folder(name: str, base_path: str | Path, **options: Any) -> ModelServer:
     """Return a server for one model, not yet started; options as `ModelServer`.
 
     Raises:

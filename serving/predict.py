@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeAlias
 
+import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2
-from tensorflow.python.eager.cancellation import CancellationManager
 from tensorflow_serving.apis import predict_pb2
 
 from serving.servable import DEFAULT_SIGNATURE, Servable, Signature
 from serving.status import Code, StatusError, invalid
 from serving.tensors import dtype_name, from_proto, to_proto
 
+Inputs: TypeAlias = Mapping[str, tf.Tensor]
+Outputs: TypeAlias = Mapping[str, tf.Tensor | np.ndarray]
+Run: TypeAlias = Callable[[Signature, Inputs], Outputs]
+
+
+def _run(signature: Signature, inputs: Inputs) -> Outputs:
+    return signature.run(inputs)
+
 
 def predict(
     servable: Servable,
     request: predict_pb2.PredictRequest,
-    cancel: CancellationManager | None = None,
+    run: Run = _run,
     as_content: bool = False,
 ) -> predict_pb2.PredictResponse:
     """Answer one Predict request on one version.
@@ -28,7 +37,7 @@ def predict(
     Args:
       servable: The version that answers.
       request: Its model_spec chooses the signature only.
-      cancel: Abandons the run when cancelled.
+      run: Runs the signature on inputs of the right names and dtypes.
       as_content: Encode numbers in `tensor_content`, not in the typed fields.
 
     Raises:
@@ -41,7 +50,8 @@ def predict(
     _check_aliases(signature.definition, request.inputs)
     inputs = _decode(signature.definition, request.inputs)
     wanted = output_aliases(signature.definition, request.output_filter)
-    outputs = run_checked(signature, inputs, cancel)
+    _check_dtypes(signature.definition, inputs)
+    outputs = run(signature, inputs)
     response = predict_pb2.PredictResponse()
     response.model_spec.name = servable.name
     response.model_spec.version.value = servable.version
@@ -51,26 +61,15 @@ def predict(
     return response
 
 
-def run_checked(
-    signature: Signature,
-    inputs: Mapping[str, tf.Tensor],
-    cancel: CancellationManager | None = None,
-) -> Mapping[str, tf.Tensor]:
-    """Run a signature on tensors whose dtypes are not known to be right.
-
-    Raises:
-      StatusError: INVALID_ARGUMENT in the C++ executor's words; dtypes are never converted.
-        Shapes are the graph's business.
-    """
-    expected = signature.definition.inputs
-    for index, alias in enumerate(sorted(expected)):
-        given = inputs[alias].dtype.as_datatype_enum
-        if given != expected[alias].dtype:
+def _check_dtypes(definition: meta_graph_pb2.SignatureDef, inputs: Inputs) -> None:
+    """Refuse in the C++ executor's words: dtypes are never converted; shapes are the graph's."""
+    for index, alias in enumerate(sorted(definition.inputs)):
+        expected, given = definition.inputs[alias].dtype, inputs[alias].dtype.as_datatype_enum
+        if given != expected:
             raise invalid(
-                f"Expects arg[{index}] to be {dtype_name(expected[alias].dtype)} "
+                f"Expects arg[{index}] to be {dtype_name(expected)} "
                 f"but {dtype_name(given)} is provided"
             )
-    return signature.run(inputs, cancel)
 
 
 def _check_aliases(definition: meta_graph_pb2.SignatureDef, sent: Iterable[str]) -> None:

@@ -21,7 +21,7 @@ DEFAULT_SIGNATURE = "serving_default"
 Run = Callable[..., Mapping[str, tf.Tensor]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Signature:
     """A callable signature beside its definition (feed names, dtypes, shapes, defaults)."""
 
@@ -49,7 +49,7 @@ class Signature:
             raise from_tensorflow(error) from error
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Servable:
     """A loaded SavedModel; dropping the last reference frees its memory."""
 
@@ -58,6 +58,8 @@ class Servable:
     definitions: Mapping[str, meta_graph_pb2.SignatureDef]
     signatures: Mapping[str, Signature]
     loaded: Any
+    memory: int = 0
+    """Bytes of its variables and its graph."""
 
     def signature(self, name: str) -> Signature | None:
         """Return the signature of that name; an empty name means `serving_default`."""
@@ -84,7 +86,10 @@ def load(name: str, version: int, path: Path) -> Servable:
         for key, function in loaded.signatures.items()
         if key in definitions
     }
-    return Servable(name, version, dict(definitions), signatures, loaded)
+    variables = {id(v): v for s in signatures.values() for v in s.function.variables}
+    size = sum(v.shape.num_elements() * v.dtype.size for v in variables.values())
+    size += (path / "saved_model.pb").stat().st_size
+    return Servable(name, version, dict(definitions), signatures, loaded, size)
 
 
 def _meta_graph(path: Path) -> meta_graph_pb2.MetaGraphDef:

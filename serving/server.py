@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -9,10 +10,16 @@ import socket
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import click
 
+from serving import flags
 from serving.errors import ServingError
+from serving.options import Options
+
+log = logging.getLogger("serving")
+_PATH = click.Path(path_type=Path)
 
 READY = "serving {model} version {version} on {target}"
 
@@ -23,16 +30,20 @@ def run(
     model_base_path: Path | None,
     model_config_file: Path | None = None,
     config_poll_s: float = 0.0,
-    host: str = "127.0.0.1",
-    port: int = 8500,
-    rest_port: int | None = None,
-    poll_s: float = 1.0,
     grace_s: float = 10.0,
-    as_content: bool = False,
+    **options: Any,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C, then let requests under way finish.
 
     Prints one line per model on standard output when it answers.
+
+    Args:
+      model_name: Name clients ask for, with `model_base_path`.
+      model_base_path: One folder per version.
+      model_config_file: Several models, instead.
+      config_poll_s: Read the config file again this often, in seconds; 0 never.
+      grace_s: How long requests under way may take when the server stops, in seconds.
+      options: The fields of `serving.options.Options`.
 
     Raises:
       ServingError: For a busy port, a missing folder or a config file with errors.
@@ -41,9 +52,11 @@ def run(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
     _check_given(model_base_path, model_config_file)
-    _check_port(host, port)
-    if rest_port is not None:
-        _check_port(host, rest_port)
+    given = Options(**options)
+    for port in filter(None, (given.port, given.rest_port)):
+        _check_port(given.host, port)
+    if given.token and given.tls is None and given.host not in ("127.0.0.1", "::1", "localhost"):
+        log.warning("the token travels unencrypted to %s: give --tls-cert, --tls-key", given.host)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # TensorFlow's import takes seconds: everything that can be refused before it has been.
     from serving import config
@@ -55,9 +68,10 @@ def run(
         if model_config_file
         else config.single(model_name, Path(model_base_path or ""))
     )
-    server = ModelServer(
-        models, host=host, port=port, rest_port=rest_port, poll_s=poll_s, as_content=as_content
-    )
+    # What the imports made stays for good: collecting after an unload need not look at it.
+    gc.collect()
+    gc.freeze()
+    server = ModelServer(models, **options)
     server.start()
     if model_config_file and config_poll_s > 0:
         ConfigWatch(server.core, model_config_file, config_poll_s).start()
@@ -113,8 +127,8 @@ def _check_port(host: str, port: int) -> None:
 
 @click.command(context_settings={"token_normalize_func": lambda name: name.replace("_", "-")})
 @click.option("--model-name", default="default", show_default=True)
-@click.option("--model-base-path", type=click.Path(path_type=Path), help="One folder per version.")
-@click.option("--model-config-file", type=click.Path(path_type=Path), help="Several models.")
+@click.option("--model-base-path", type=_PATH, help="One folder per version.")
+@click.option("--model-config-file", type=_PATH, help="Several models.")
 @click.option(
     "--model-config-file-poll-wait-seconds",
     "config_poll_s",
@@ -123,26 +137,15 @@ def _check_port(host: str, port: int) -> None:
     show_default=True,
     help="Read the config file again this often; 0 never.",
 )
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", type=click.IntRange(0, 65535), default=8500, show_default=True)
-@click.option(
-    "--rest-port", "--rest-api-port", type=click.IntRange(0, 65535), help="None: no REST."
-)
-@click.option(
-    "--file-system-poll-wait-seconds", "poll_s", type=float, default=1.0, show_default=True
-)
 @click.option("--grace-seconds", "grace_s", type=float, default=10.0, show_default=True)
-@click.option(
-    "--enable-serialization-as-tensor-content",
-    "as_content",
-    is_flag=True,
-    help="Answer numbers in tensor_content instead of the typed fields.",
-)
-def main(**options) -> None:  # type: ignore[no-untyped-def]
+@flags.listening
+@flags.protection
+@flags.behaviour
+def main(**options: Any) -> None:
     """Serve SavedModels over TensorFlow Serving's gRPC and REST API."""
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(message)s", level=logging.INFO)
     try:
-        run(**options)
+        run(**flags.resolved(options))
     except ServingError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None

@@ -73,7 +73,7 @@ def test_binary_values_go_in_and_out_as_base64(ask):
         ("kit:predict", {"signature_name": "two", "inputs": [1]}, 400, "Values need the names"),
         ("kit:predict", b"{", 400, "JSON Parse error"),
         ("kit:predict", b"[" * 100_000, 400, "JSON Parse error"),
-        ("kit:classify", {}, 501, "classify is answered over gRPC only"),
+        ("kit:classify", {}, 400, "When method is classify or regress, key"),
         ("kit:nothing", {}, 400, "Malformed request: POST /v1/models/kit:nothing"),
         ("kit:predict", None, 400, "Malformed request: GET /v1/models/kit:predict"),
         ("no", None, 404, "Could not find any versions of model no"),

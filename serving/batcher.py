@@ -1,0 +1,241 @@
+"""Server-side batching: requests that wait together run together, and none changes another.
+
+There is no thread of its own: one of the waiting requests leads, runs the batch for all in it and
+hands the lead on. With a timeout of 0 a batch is what arrived while the one before was running.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import tensorflow as tf
+
+from serving.cancellation import Cancellation, cancelled
+from serving.options import Batching
+from serving.servable import Signature
+from serving.status import Code, StatusError, invalid
+
+log = logging.getLogger("serving")
+Arrays = Mapping[str, np.ndarray]
+Key = tuple[object, ...]
+Observe = Callable[[Sequence[tuple[int, float]], int], None]
+
+
+@dataclass(eq=False)
+class _Task:
+    """One request; `wake` is set when it is answered, abandoned or told to lead."""
+
+    key: Key
+    signature: Signature
+    inputs: Arrays
+    rows: int
+    cancel: Cancellation
+    since: float = field(default_factory=time.monotonic)
+    wake: threading.Event = field(default_factory=threading.Event)
+    leads: bool = False
+    outputs: Arrays | None = None
+    error: StatusError | None = None
+
+
+def allows(signature: Signature) -> bool:
+    """Return whether joining requests cannot change an answer of this signature.
+
+    Inputs and outputs must have rows along a free first dimension; an output with another free
+    dimension could take its size from the longest row of the batch.
+    """
+    infos = [*signature.definition.inputs.values(), *signature.definition.outputs.values()]
+    shapes = [info.tensor_shape for info in infos]
+    if any(shape.unknown_rank or not shape.dim or shape.dim[0].size != -1 for shape in shapes):
+        return False
+    inner = [info.tensor_shape.dim[1:] for info in signature.definition.outputs.values()]
+    return bool(inner) and all(dim.size >= 0 for dims in inner for dim in dims)
+
+
+class Batcher:
+    """Joins waiting requests of one signature and inner shape along the first dimension.
+
+    Args:
+      parameters: Sizes, waiting time and how many batches may run at once.
+      observe: Told of every batch the rows and the wait (s) of each request, and its size as run.
+    """
+
+    def __init__(self, parameters: Batching, observe: Observe | None = None) -> None:
+        self._parameters, self._observe = parameters, observe
+        self._changed = threading.Condition()
+        self._waiting: deque[_Task] = deque()
+        self._rows = 0
+        self._free = parameters.num_batch_threads or os.cpu_count() or 1
+
+    def run(self, signature: Signature, inputs: Arrays, cancel: Cancellation) -> Arrays:
+        """Answer one request, alone or with others; rows keep their order.
+
+        Raises:
+          StatusError: What the request alone would have met; INVALID_ARGUMENT if it is larger than
+            a batch, UNAVAILABLE if too many wait, CANCELLED if `cancel` was.
+        """
+        rows = {array.shape[0] if array.ndim else 0 for array in inputs.values()}
+        if len(rows) != 1 or 0 in rows:
+            return _run(signature, inputs, cancel)
+        (count,) = rows
+        largest = self._parameters.max_batch_size
+        if count > largest:
+            if self._parameters.enable_large_batch_splitting:
+                return _run(signature, inputs, cancel)
+            raise invalid(f"Task size {count} is larger than maximum input batch size {largest}")
+        shapes = tuple((k, a.shape[1:], a.dtype.str) for k, a in sorted(inputs.items()))
+        task = _Task((signature, shapes), signature, inputs, count, cancel)
+        self._enqueue(task)
+        cancel.listen(task.wake.set)
+        return self._answer(task)
+
+    def _enqueue(self, task: _Task) -> None:
+        limit = self._parameters.max_enqueued_batches * self._parameters.max_batch_size
+        with self._changed:
+            if self._rows + task.rows > limit:
+                raise StatusError(
+                    Code.UNAVAILABLE,
+                    "The batch scheduling queue to which this task was submitted is full",
+                )
+            self._waiting.append(task)
+            self._rows += task.rows
+            self._promote()
+            self._changed.notify_all()
+
+    def _promote(self) -> None:
+        """Give free places to the oldest tasks that no leader is collecting for."""
+        if not self._free:
+            return
+        open_keys = {task.key for task in self._waiting if task.leads}
+        for task in self._waiting:
+            if self._free and task.key not in open_keys:
+                open_keys.add(task.key)
+                self._free -= 1
+                task.leads = True
+                task.wake.set()
+
+    def _answer(self, task: _Task) -> Arrays:
+        task.wake.wait()
+        with self._changed:
+            if task.cancel.cancelled and task in self._waiting:
+                self._remove(task)
+                self._free += task.leads
+                self._promote()
+                task.leads = False
+        if task.leads:
+            self._lead(task)
+        if task.error is not None:
+            raise task.error
+        if task.outputs is None:
+            raise cancelled()
+        return task.outputs
+
+    def _lead(self, task: _Task) -> None:
+        try:
+            members = self._collect(task)
+            try:
+                self._run_together(members)
+            except Exception as error:
+                # A batch must never leave its members waiting, whatever went wrong.
+                log.exception("a batch failed in an unforeseen way")
+                fault = StatusError(Code.INTERNAL, f"{type(error).__name__}: {error}")
+                for member in members:
+                    if member.outputs is None:
+                        member.error = member.error or fault
+            for member in members:
+                member.wake.set()
+        finally:
+            with self._changed:
+                self._free += 1
+                self._promote()
+
+    def _collect(self, leader: _Task) -> list[_Task]:
+        """Wait until the batch is full or the leader has waited long enough; take its members."""
+        largest = self._parameters.max_batch_size
+        until = leader.since + self._parameters.batch_timeout_micros / 1e6
+        with self._changed:
+            while (left := until - time.monotonic()) > 0 and not leader.cancel.cancelled:
+                if sum(t.rows for t in self._waiting if t.key == leader.key) >= largest:
+                    break
+                self._changed.wait(left)
+            members, rows = [], 0
+            for task in [t for t in self._waiting if t.key == leader.key]:
+                if rows + task.rows > largest:
+                    break
+                rows += task.rows
+                members.append(task)
+                self._remove(task)
+            self._promote()
+        return members
+
+    def _remove(self, task: _Task) -> None:
+        self._waiting.remove(task)
+        self._rows -= task.rows
+
+    def _run_together(self, members: Sequence[_Task]) -> None:
+        rows = sum(task.rows for task in members)
+        padded = next((n for n in self._parameters.allowed_batch_sizes if n >= rows), rows)
+        if self._observe:
+            now = time.monotonic()
+            self._observe([(task.rows, now - task.since) for task in members], padded)
+        try:
+            outputs = _run(members[0].signature, _joined(members, padded), _jointly(members))
+            if any(array.shape[:1] != (padded,) for array in outputs.values()):
+                raise invalid("Batched output tensor's 0th dimension does not equal the batch size")
+        except StatusError as error:
+            if len(members) == 1 and padded == rows:
+                members[0].error = error
+                return
+            for task in members:
+                _run_alone(task)
+            return
+        start = 0
+        for task in members:
+            part = slice(start, start + task.rows)
+            task.outputs = {alias: array[part] for alias, array in outputs.items()}
+            start += task.rows
+
+
+def _run(signature: Signature, inputs: Arrays, cancel: Cancellation) -> Arrays:
+    tensors = {alias: tf.constant(array) for alias, array in inputs.items()}
+    outputs = signature.run(tensors, cancel.manager)
+    return {alias: np.asarray(tensor) for alias, tensor in outputs.items()}
+
+
+def _run_alone(task: _Task) -> None:
+    """A failing batch is run again one by one: nobody pays for another's request."""
+    try:
+        task.outputs = _run(task.signature, task.inputs, task.cancel)
+    except StatusError as error:
+        task.error = error
+
+
+def _joined(members: Sequence[_Task], size: int) -> Arrays:
+    """Join the inputs; what is missing to an allowed size repeats the last row."""
+    joined = {}
+    for alias in members[0].inputs:
+        parts = [task.inputs[alias] for task in members]
+        missing = size - sum(len(part) for part in parts)
+        if missing:
+            parts.append(np.repeat(parts[-1][-1:], missing, axis=0))
+        joined[alias] = np.concatenate(parts) if len(parts) > 1 else parts[0]
+    return joined
+
+
+def _jointly(members: Sequence[_Task]) -> Cancellation:
+    """Cancel the run only when nobody waits for any part of it."""
+    joint = Cancellation()
+
+    def one_left() -> None:
+        if all(task.cancel.cancelled for task in members):
+            joint.cancel()
+
+    for task in members:
+        task.cancel.listen(one_left)
+    return joint

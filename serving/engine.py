@@ -1,0 +1,58 @@
+"""Predict as both faces use it: limits, batching and metrics around the contract."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+
+import numpy as np
+import tensorflow as tf
+from tensorflow_serving.apis import predict_pb2
+
+from serving import batcher, limits
+from serving.cancellation import Cancellation
+from serving.core import ServerCore
+from serving.metrics import Metrics
+from serving.options import Options
+from serving.predict import Outputs, predict
+from serving.servable import Servable, Signature
+
+
+class Engine:
+    """The models of one server and how requests run on them."""
+
+    def __init__(self, core: ServerCore, options: Options) -> None:
+        self.core, self.options = core, options
+        self.metrics = Metrics(core)
+        self._batcher = (
+            batcher.Batcher(options.batching, self.metrics.batch) if options.batching else None
+        )
+
+    def predict(
+        self,
+        servable: Servable,
+        request: predict_pb2.PredictRequest,
+        cancel: Cancellation,
+        as_content: bool,
+    ) -> predict_pb2.PredictResponse:
+        """Answer a PredictRequest on a version that is held.
+
+        Raises:
+          StatusError: As `serving.predict.predict`; INVALID_ARGUMENT for a request over a limit.
+        """
+
+        def run(signature: Signature, inputs: Mapping[str, tf.Tensor]) -> Outputs:
+            limits.check(self.options.limits, inputs)
+            start = time.perf_counter()
+            outputs: Outputs
+            if self._batcher and batcher.allows(signature):
+                arrays = {alias: np.asarray(tensor) for alias, tensor in inputs.items()}
+                outputs = self._batcher.run(signature, arrays, cancel)
+            else:
+                outputs = signature.run(inputs, cancel.manager)
+            took = time.perf_counter() - start
+            rows = max((t.shape[0] for t in inputs.values() if t.shape.rank), default=1)
+            self.metrics.ran(servable.name, servable.version, signature.name, rows, took)
+            return outputs
+
+        return predict(servable, request, run, as_content)

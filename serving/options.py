@@ -1,0 +1,134 @@
+"""What a server can be told: limits, batching, TLS, token, monitoring. Free of TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from serving.errors import ServingError
+
+METRICS_PATH = "/monitoring/prometheus/metrics"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one request may ask for; more is refused before any work is done."""
+
+    request_bytes: int = 256 << 20
+    batch_rows: int = 16_384
+    image_side: int = 4_096
+    """Pixels along the longer side of an encoded image, read from its header."""
+
+
+@dataclass(frozen=True)
+class Batching:
+    """Parameters of server-side batching, with TensorFlow Serving's names and defaults."""
+
+    max_batch_size: int = 1000
+    batch_timeout_micros: int = 0
+    max_enqueued_batches: int = 10
+    num_batch_threads: int = 0
+    """Batches run at once; 0 means one per CPU."""
+    allowed_batch_sizes: tuple[int, ...] = ()
+    enable_large_batch_splitting: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("max_batch_size", "max_enqueued_batches"):
+            if getattr(self, name) < 1:
+                raise ServingError(f"batching: {name} is {getattr(self, name)}; at least 1")
+        for name in ("batch_timeout_micros", "num_batch_threads"):
+            if getattr(self, name) < 0:
+                raise ServingError(f"batching: {name} is {getattr(self, name)}; at least 0")
+        sizes = self.allowed_batch_sizes
+        if sizes and (list(sizes) != sorted(set(sizes)) or sizes[-1] != self.max_batch_size):
+            raise ServingError(
+                f"batching: allowed_batch_sizes {list(sizes)} must grow and end with "
+                f"max_batch_size, {self.max_batch_size}"
+            )
+
+
+@dataclass(frozen=True)
+class Tls:
+    """PEM files: the server's key and certificate, and whose clients it trusts (mutual TLS)."""
+
+    key: Path
+    certificate: Path
+    client_ca: Path | None = None
+
+    def __post_init__(self) -> None:
+        for path in filter(None, (self.key, self.certificate, self.client_ca)):
+            if not path.is_file():
+                raise ServingError(f"no such TLS file: {path}")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a server listens and answers; the models are given apart."""
+
+    host: str = "127.0.0.1"
+    port: int = 8500
+    rest_port: int | None = None
+    poll_s: float = 1.0
+    threads: int = 0
+    """gRPC requests answered at once; 0 means four per CPU (64 with batching)."""
+    as_content: bool = False
+    """Numbers are answered in `tensor_content`, not in the typed fields."""
+    rest_timeout_s: float = 30.0
+    cors: bool = False
+    limits: Limits = field(default_factory=Limits)
+    batching: Batching | None = None
+    tls: Tls | None = None
+    token: str | None = None
+    """Bearer token every request must carry, health checks excepted."""
+    metrics_path: str | None = METRICS_PATH
+
+
+def read_token(path: Path) -> str:
+    """Return the token a file holds: a file, because command lines are visible to every user.
+
+    Raises:
+      ServingError: If it cannot be read, is empty, or holds what no HTTP header can.
+    """
+    token = _text(path, "token").strip()
+    if not token.isascii() or not token.isprintable() or not token or " " in token:
+        raise ServingError(f"{path} must hold one token of printable ASCII characters")
+    return token
+
+
+def read_batching(path: Path) -> Batching:
+    """Read a `--batching-parameters-file` (text format of `session_bundle_config.proto`).
+
+    Raises:
+      ServingError: If it cannot be read, does not parse or asks for what is not possible.
+    """
+    from serving.text_config import batching
+
+    return _parsed(path, "batching parameters", batching)
+
+
+def read_metrics_path(path: Path) -> str | None:
+    """Read a `--monitoring-config-file` (text format of `monitoring_config.proto`).
+
+    Raises:
+      ServingError: If it cannot be read or does not parse.
+    """
+    from serving.text_config import metrics_path
+
+    return _parsed(path, "monitoring config", metrics_path)
+
+
+def _parsed(path: Path, what: str, parse: Callable[[str], Any]) -> Any:
+    try:
+        return parse(_text(path, what))
+    except ValueError as error:
+        shown = " ".join(str(error).split())
+        raise ServingError(f"Error parsing text-format {what} file {path}: {shown}") from None
+
+
+def _text(path: Path, what: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ServingError(f"cannot read the {what} file {path}: {error}") from error

@@ -1,0 +1,97 @@
+"""REST bodies of :classify and :regress: examples as objects of features."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from tensorflow.core.example import example_pb2
+from tensorflow_serving.apis import classification_pb2, regression_pb2
+
+from serving import classify as examples
+from serving.servable import Servable
+from serving.status import invalid
+
+
+def classify(servable: Servable, name: str, body: Mapping[str, Any]) -> bytes:
+    """Answer {"results": [[[label, score], ...] per example]}.
+
+    Raises:
+      StatusError: As `serving.classify.classify`, and for examples that cannot be read.
+    """
+    request = classification_pb2.ClassificationRequest(model_spec={"signature_name": name})
+    _fill(request.input, body)
+    rows = examples.classify(servable, request).result.classifications
+    return _results([[[c.label, c.score] for c in row.classes] for row in rows])
+
+
+def regress(servable: Servable, name: str, body: Mapping[str, Any]) -> bytes:
+    """Answer {"results": [value per example]}.
+
+    Raises:
+      StatusError: As `serving.classify.regress`, and for examples that cannot be read.
+    """
+    request = regression_pb2.RegressionRequest(model_spec={"signature_name": name})
+    _fill(request.input, body)
+    return _results([r.value for r in examples.regress(servable, request).result.regressions])
+
+
+def _results(values: list) -> bytes:
+    return json.dumps({"results": values}).encode()
+
+
+def _fill(given: Any, body: Mapping[str, Any]) -> None:
+    rows = body.get("examples")
+    if not isinstance(rows, list) or not rows:
+        raise invalid("When method is classify or regress, key 'examples' must be a list of values")
+    messages = [_example(row) for row in rows]
+    if "context" in body:
+        given.example_list_with_context.context.CopyFrom(_example(body["context"]))
+        given.example_list_with_context.examples.extend(messages)
+    else:
+        given.example_list.examples.extend(messages)
+
+
+def _example(row: Any) -> example_pb2.Example:
+    if not isinstance(row, dict):
+        raise invalid("Example must be a JSON object of features")
+    example = example_pb2.Example()
+    for name, value in row.items():
+        _feature(
+            example.features.feature[name], name, value if isinstance(value, list) else [value]
+        )
+    return example
+
+
+def _feature(feature: Any, name: str, values: list) -> None:
+    """Fill the list that fits: bytes for text and {"b64": ...}, else integers, else floats."""
+    try:
+        if any(isinstance(v, str | dict) for v in values):
+            feature.bytes_list.value.extend([_bytes(v) for v in values])
+        elif any(isinstance(v, bool) or not isinstance(v, int | float) for v in values):
+            raise TypeError
+        elif all(isinstance(v, int) for v in values):
+            feature.int64_list.value.extend(values)
+        else:
+            feature.float_list.value.extend([_float(v) for v in values])
+    except (TypeError, ValueError, OverflowError, binascii.Error):
+        raise invalid(
+            f"Example has a feature that cannot be read: {name}; expected numbers of one kind, "
+            'text or {"b64": ...}'
+        ) from None
+
+
+def _float(value: float) -> float:
+    return math.copysign(math.inf, value) if abs(value) > 3.4028235677973366e38 else value
+
+
+def _bytes(value: Any) -> bytes:
+    if isinstance(value, str):
+        return value.encode()
+    if isinstance(value, dict) and set(value) == {"b64"}:
+        return base64.b64decode(value["b64"], validate=True)
+    raise TypeError

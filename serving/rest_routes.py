@@ -1,0 +1,121 @@
+"""REST paths to answers: predict, classify, regress, status and metadata."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import unquote
+
+from google.protobuf import json_format
+from tensorflow_serving.apis import get_model_metadata_pb2, model_pb2, predict_pb2
+
+from serving import rest_examples, rest_json
+from serving.cancellation import Cancellation
+from serving.engine import Engine
+from serving.metadata import metadata
+from serving.servable import DEFAULT_SIGNATURE, Servable
+from serving.status import Code, StatusError, invalid
+
+_PATH = re.compile(
+    r"/v1/models/(?P<name>[^/:]+)(/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"
+    r"(?P<what>:predict|:classify|:regress|/metadata)?/?",
+    re.IGNORECASE,
+)
+
+
+def answer(engine: Engine, verb: str, path: str, body: bytes) -> bytes:
+    """Answer one request with a JSON body.
+
+    Args:
+      engine: The models.
+      verb: GET or POST.
+      path: The path without its query.
+      body: What a POST sent.
+
+    Raises:
+      StatusError: With the contract's code and words.
+    """
+    match = _PATH.fullmatch(path)
+    what = (match["what"] or "").lower() if match else ""
+    if match is None or verb != ("POST" if what.startswith(":") else "GET"):
+        raise invalid(f"Malformed request: {verb} {path}")
+    spec = model_pb2.ModelSpec(name=unquote(match["name"]))
+    if match["version"]:
+        spec.version.value = min(int(match["version"]), 2**63 - 1)
+    elif match["label"]:
+        spec.version_label = unquote(match["label"])
+    if what == "/metadata":
+        return _metadata(engine, spec)
+    if not what:
+        return _json(engine.core.status(spec), always_print_fields_with_no_presence=True)
+    with engine.metrics.request(spec.name, what[1:], "REST"):
+        given = rest_json.parse(body)
+        name = given.get("signature_name") or DEFAULT_SIGNATURE
+        if not isinstance(name, str):
+            raise invalid("'signature_name' key must be a string value.")
+        with engine.core.use(spec) as servable:
+            return _ANSWERS[what](engine, servable, name, given)
+
+
+def _predict(engine: Engine, servable: Servable, name: str, body: dict[str, Any]) -> bytes:
+    signature = servable.signature(name)
+    if signature is None:
+        raise invalid(f'Serving signature name: "{name}" not found in signature def')
+    request = predict_pb2.PredictRequest()
+    request.model_spec.signature_name = name
+    row = rest_json.fill_inputs(request, body, signature.definition)
+    cancel = Cancellation()
+    limit = threading.Timer(engine.options.rest_timeout_s, cancel.cancel)
+    limit.daemon = True
+    limit.start()
+    try:
+        # Numbers in tensor_content: the JSON is made from arrays, whatever the fields.
+        return rest_json.answer(engine.predict(servable, request, cancel, True), row)
+    except StatusError as error:
+        if error.code == Code.CANCELLED:
+            raise StatusError(Code.DEADLINE_EXCEEDED, "Timed out") from error
+        raise
+    finally:
+        limit.cancel()
+
+
+def _classify(engine: Engine, servable: Servable, name: str, body: dict[str, Any]) -> bytes:
+    return rest_examples.classify(servable, name, body)
+
+
+def _regress(engine: Engine, servable: Servable, name: str, body: dict[str, Any]) -> bytes:
+    return rest_examples.regress(servable, name, body)
+
+
+_ANSWERS: dict[str, Callable[[Engine, Servable, str, dict[str, Any]], bytes]] = {
+    ":predict": _predict,
+    ":classify": _classify,
+    ":regress": _regress,
+}
+
+
+def _metadata(engine: Engine, spec: model_pb2.ModelSpec) -> bytes:
+    with engine.core.use(spec) as servable:
+        response = metadata(servable)
+    signatures = get_model_metadata_pb2.SignatureDefMap()
+    response.metadata["signature_def"].Unpack(signatures)
+    shown = {
+        "model_spec": _dict(response.model_spec),
+        "metadata": {"signature_def": _dict(signatures)},
+    }
+    return json.dumps(shown).encode()
+
+
+def _dict(message: Any) -> dict[str, Any]:
+    return json_format.MessageToDict(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+    )
+
+
+def _json(message: Any, **options: bool) -> bytes:
+    return json_format.MessageToJson(
+        message, preserving_proto_field_name=True, indent=1, **options
+    ).encode()
