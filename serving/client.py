@@ -5,12 +5,11 @@ Needs grpcio, protobuf and numpy; TensorFlow is not imported.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
-import grpc
 import numpy as np
 
 from serving import wire
@@ -21,29 +20,8 @@ from serving.errors import (
     RequestError,
     UnavailableError,
 )
+from serving.transport import connect
 
-# gRPC itself retries, within the deadline of the call: five tries is the most it allows.
-_RETRIES = {
-    "methodConfig": [
-        {
-            "name": [{}],
-            "retryPolicy": {
-                "maxAttempts": 5,
-                "initialBackoff": "0.1s",
-                "maxBackoff": "2s",
-                "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE"],
-            },
-        }
-    ]
-}
-_OPTIONS = [
-    ("grpc.max_receive_message_length", -1),
-    ("grpc.max_send_message_length", -1),
-    ("grpc.service_config", json.dumps(_RETRIES)),
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 2000),
-]
 _STATES = {10: "START", 20: "LOADING", 30: "AVAILABLE", 40: "UNLOADING", 50: "END"}
 _ERRORS: dict[str, type[RequestError]] = {
     "NOT_FOUND": NotFoundError,
@@ -100,13 +78,28 @@ class Client:
     Calls are retried with growing pauses when the server is UNAVAILABLE, and only then. `version`
     chooses one: a number, a label ("stable"), or None for the latest.
 
+    Args:
+      target: HOST:PORT (gRPC), grpcs://HOST:PORT (gRPC with TLS), http:// or https:// (REST).
+      model: Its name on the server.
+      timeout_s: For each call, retries included.
+      ca: PEM file to check the server's certificate with; asks for TLS.
+      token: Bearer token the server wants.
+
     Raises (every method):
       RequestError: Or one of its subclasses, by what the server answered.
     """
 
-    def __init__(self, target: str, model: str, *, timeout_s: float = 30.0) -> None:
+    def __init__(
+        self,
+        target: str,
+        model: str,
+        *,
+        timeout_s: float = 30.0,
+        ca: Path | None = None,
+        token: str | None = None,
+    ) -> None:
         self.target, self.model, self._timeout_s = target, model, timeout_s
-        self._channel = grpc.insecure_channel(target, options=_OPTIONS)
+        self._transport = connect(target, ca, token)
 
     def generate(
         self, seeds: Sequence[int], labels: Sequence[int] | None = None, version: Version = None
@@ -166,7 +159,7 @@ class Client:
 
     def close(self) -> None:
         """Close the connection."""
-        self._channel.close()
+        self._transport.close()
 
     def __enter__(self) -> Client:
         return self
@@ -187,18 +180,12 @@ class Client:
             spec.version.value = version
 
     def _call(self, method: str, request: Any, answer: str) -> Any:
-        call = self._channel.unary_unary(
-            f"/tensorflow.serving.{method}",
-            request_serializer=type(request).SerializeToString,
-            response_deserializer=wire.message(answer).FromString,
-        )
         try:
-            return call(request, timeout=self._timeout_s)
-        except grpc.RpcError as error:
-            raise self._typed(error) from None
+            return self._transport.call(method, request, answer, self._timeout_s)
+        except RequestError as error:
+            raise self._typed(error.code, str(error)) from None
 
-    def _typed(self, error: grpc.RpcError) -> RequestError:
-        code, details = error.code().name, error.details()
+    def _typed(self, code: str, details: str) -> RequestError:
         kind = _ERRORS.get(code, RequestError)
         if kind is UnavailableError:
             details = f"no model server answers at {self.target}: {details}"

@@ -51,6 +51,19 @@ def dtype_name(number: int) -> str:
     return kinds[number].name.removeprefix("DT_").lower() if number in kinds else str(number)
 
 
+def numpy_dtype(number: int) -> np.dtype:
+    """Return the numpy dtype of a DataType's number; object for strings.
+
+    Raises:
+      ValueError: If it is none of the table's.
+    """
+    if number not in _DTYPES:
+        raise ValueError(
+            f"an answer of dtype {dtype_name(number)}, which this client does not read"
+        )
+    return np.dtype(_DTYPES[number][0])
+
+
 def fill(proto: Any, array: np.ndarray) -> None:
     """Write an array (of a dtype in the table above; object arrays hold bytes) into a TensorProto.
 
@@ -72,15 +85,13 @@ def array(proto: Any) -> np.ndarray:
     Raises:
       ValueError: If the dtype is none of the table's or the values do not fill the shape.
     """
-    if proto.dtype not in _DTYPES:
-        raise ValueError(
-            f"an answer of dtype {dtype_name(proto.dtype)}, which this client does not read"
-        )
-    kind, field = _DTYPES[proto.dtype]
+    kind = numpy_dtype(proto.dtype)
+    field = _DTYPES[proto.dtype][1]
     shape = [dim.size for dim in proto.tensor_shape.dim]
     if proto.tensor_content:
         return np.frombuffer(proto.tensor_content, kind).reshape(shape)
-    return np.array(list(getattr(proto, field)), kind).reshape(shape)
+    values = getattr(proto, field)
+    return np.fromiter(values, kind, len(values)).reshape(shape)
 
 
 def _collect(file: Any, into: dict[str, descriptor_pb2.FileDescriptorProto]) -> None:
