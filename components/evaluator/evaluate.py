@@ -116,22 +116,7 @@ def evaluate(
     began = time.monotonic()
     try:
         bench = _prepare(examples_uri, settings, make_pipeline, scratch, cache_dir)
-        baseline, remark = None, gate.FIRST_RUN
-        candidate = None
-        try:
-            candidate = _score(bench, model_path, "evaluating")
-        except ContractError as fault:
-            verdict = gate.refuse([str(fault)])
-        if candidate is not None:
-            if baseline_path:
-                baseline, remark = _score_baseline(bench, baseline_path)
-            verdict = gate.decide(
-                candidate.scores,
-                settings.thresholds,
-                baseline.scores if baseline else None,
-                settings.margins,
-                remark,
-            )
+        judged = _judge(bench, model_path, baseline_path)
     finally:
         if tf.io.gfile.exists(scratch):
             tf.io.gfile.rmtree(scratch)
@@ -141,15 +126,32 @@ def evaluate(
         stored=bench.stored,
         model_path=model_path,
         model_fingerprint=folder_fingerprint(model_path),
-        verdict=verdict,
         reference=bench.reference,
         train=bench.train,
         floor=_floor(bench),
-        candidate=candidate,
-        baseline=baseline,
-        remark=remark,
+        **judged,
         seconds=time.monotonic() - began,
     )
+
+
+def _judge(bench: Bench, model_path: str, baseline_path: str | None) -> dict[str, Any]:
+    """Score candidate and baseline and decide: a `Result`'s fields about the models."""
+    baseline, remark = None, gate.FIRST_RUN
+    try:
+        candidate = _score(bench, model_path, "evaluating")
+    except ContractError as fault:
+        verdict = gate.refuse([str(fault)])
+        return {"verdict": verdict, "candidate": None, "baseline": None, "remark": remark}
+    if baseline_path:
+        baseline, remark = _score_baseline(bench, baseline_path)
+    verdict = gate.decide(
+        candidate.scores,
+        bench.settings.thresholds,
+        baseline.scores if baseline else None,
+        bench.settings.margins,
+        remark,
+    )
+    return {"verdict": verdict, "candidate": candidate, "baseline": baseline, "remark": remark}
 
 
 def folder_fingerprint(path: str) -> str:
