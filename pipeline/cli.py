@@ -134,12 +134,22 @@ def serve(recipe: str, output_dir: str | None, host: str, port: int) -> None:
 @click.option("--label", "labels", type=int, multiple=True, help="Class to draw; repeatable.")
 @click.option("--count", type=click.IntRange(1, 10_000), default=16, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the first image.")
-@click.option("--out", default="sheet.png", show_default=True, metavar="PNG")
+@click.option(
+    "--out",
+    default="sheet.png",
+    show_default=True,
+    metavar="PNG|DIR/",
+    help="A sheet, or a folder for one PNG per image.",
+)
 @click.option("--recipe", default="digits_cgan", show_default=True)
 @_OUTPUT
 @click.option("--target", metavar="HOST:PORT", help="A running server. Default: start one briefly.")
+@click.option("--version", metavar="N|LABEL", help="Default: the newest; without --target, stable.")
 def generate(**options: Any) -> None:
-    """Draw images with a pushed model into one PNG sheet; the same seed draws the same image."""
+    """Draw images with a pushed model into one PNG sheet or many files.
+
+    The same seed draws the same image.
+    """
     from pipeline.generate import generate_sheet
 
     click.echo(generate_sheet(**options))

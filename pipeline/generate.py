@@ -1,15 +1,19 @@
-"""Images on request: ask a running server, or one started for the moment, and write a sheet."""
+"""Images on request: ask a running server, or one started for the moment; write sheet or files."""
 
 from __future__ import annotations
 
 import contextlib
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
 from components import datasets
 from pipeline import config
 from pipeline.paths import Paths, check_output, shown
-from pipeline.served import server
+from pipeline.served import check_pushed, server
 from serving.client import Client
+from serving.deployment import STABLE, Destination
 from serving.sheet import write_sheet
 from trainer.errors import UserError
 
@@ -23,17 +27,20 @@ def generate_sheet(
     recipe: str,
     output_dir: str | None,
     target: str | None,
+    version: str | None = None,
 ) -> str:
-    """Draw `count` images per label with seeds `seed`, `seed + 1`, ... into a PNG.
+    """Draw `count` images per label with seeds `seed`, `seed + 1`, ... into one PNG or many.
 
     Args:
       labels: Classes to draw, a block of rows each; empty draws all classes the model has.
       count: Images per class.
       seed: First seed; the same seed and label give the same image on the same model.
-      out: The PNG to write.
+      out: The PNG to write; a folder, or a name that ends with "/", gets one PNG per image, named
+        by label and seed.
       recipe: Whose pushed model to ask.
       output_dir: Output folder of the recipe's runs; None for the default.
       target: A running server, host:port; None starts the embedded one and stops it again.
+      version: A number or a label ("stable"); None means the newest that is served.
 
     Returns:
       A sentence that says what was written.
@@ -49,21 +56,39 @@ def generate_sheet(
             f"--label {unknown[0]}: '{recipe}' knows the labels 0 to {len(names) - 1} "
             f"({', '.join(names)})"
         )
-    check_output(Path(out))
+    folder = out.endswith("/") or Path(out).is_dir()
+    check_output(Path(out) / "x.png" if Path(out).is_dir() else Path(out))
     model = resolved.push.model_name
     with contextlib.ExitStack() as stack:
         if target is None:
-            base_path = Paths.of(resolved.name, output_dir).serving(model)
-            target = stack.enter_context(server(model, base_path))
+            base = Paths.of(resolved.name, output_dir).serving(model)
+            check_pushed(model, base)
+            to = Destination.of(model, base)
+            labelled = to.labels()
+            version = version or (STABLE if STABLE in labelled else None)
+            file = to.followed() if labelled else None
+            target = stack.enter_context(server(model, base, config_file=file))
         client = stack.enter_context(Client(target, model))
-        wanted = (labels or range(len(names))) if "label" in _inputs(client) else ()
+        chosen = int(version) if version and version.isdecimal() else version
+        known = set(client.metadata(chosen)["generate"].inputs)
+        wanted = (labels or range(len(names))) if "label" in known else ()
         seeds = list(range(seed, seed + count)) * max(1, len(wanted))
-        answer = client.generate(seeds, [x for x in wanted for _ in range(count)] or None)
-    # One class fills a square; several get a row each.
-    columns = count if len(wanted) > 1 else None
-    write_sheet(Path(out), answer.images, columns, [names[x] for x in wanted] if columns else None)
+        drawn = [x for x in wanted for _ in range(count)]
+        answer = client.generate(seeds, drawn or None, chosen)
+    if folder:
+        _write_files(Path(out), answer.images, seeds, drawn)
+    else:
+        # One class fills a square; several get a row each.
+        columns = count if len(wanted) > 1 else None
+        texts = [names[x] for x in wanted] if columns else None
+        write_sheet(Path(out), answer.images, columns, texts)
     return f"{len(seeds)} images by '{model}' version {answer.version}: {shown(out)}"
 
 
-def _inputs(client: Client) -> set[str]:
-    return set(client.metadata()["generate"].inputs)
+def _write_files(folder: Path, images: np.ndarray, seeds: list[int], labels: list[int]) -> None:
+    """Write one PNG per image, uint8[N,H,W,C], named by label (if there is one) and seed."""
+    folder.mkdir(exist_ok=True)
+    for index, (image, seed) in enumerate(zip(images, seeds, strict=True)):
+        name = f"label-{labels[index]}-seed-{seed}.png" if labels else f"seed-{seed}.png"
+        pixels = image[:, :, 0] if image.shape[-1] == 1 else image
+        Image.fromarray(pixels).save(folder / name)

@@ -16,13 +16,16 @@ READY = re.compile(r"serving .* on (\S+:\d+)")
 
 
 @contextlib.contextmanager
-def server(model_name: str, base_path: Path, log: Path | None = None) -> Iterator[str]:
+def server(
+    model_name: str, base_path: Path, log: Path | None = None, config_file: Path | None = None
+) -> Iterator[str]:
     """Serve the newest version below `base_path` on a free loopback port.
 
     Args:
       model_name: Name clients ask for.
       base_path: Folder of version folders.
       log: Where the server's messages go; None drops them.
+      config_file: Model config with versions and labels to serve instead of the newest version.
 
     Yields:
       The gRPC target, host:port; the version is loaded and warm.
@@ -32,7 +35,10 @@ def server(model_name: str, base_path: Path, log: Path | None = None) -> Iterato
     """
     check_pushed(model_name, base_path)
     command = [sys.executable, "-m", "serving.server", "--port", "0"]
-    command += ["--model-name", model_name, "--model-base-path", str(base_path)]
+    if config_file:
+        command += ["--model-config-file", str(config_file)]
+    else:
+        command += ["--model-name", model_name, "--model-base-path", str(base_path)]
     with contextlib.ExitStack() as stack:
         sink = stack.enter_context(log.open("a")) if log else subprocess.DEVNULL
         process = stack.enter_context(

@@ -177,16 +177,19 @@ class Destination:
           ServingError: One is at work, or the folder cannot be written to.
         """
         self.versions()
+        folder = self.file.absolute().parent
+        if not os.access(folder, os.W_OK):
+            raise ServingError(f"cannot write in '{folder}': changes are made by who owns it")
+        handle = os.open(folder, os.O_RDONLY)  # the folder itself: no lock file is left behind
         try:
-            with self.file.with_name(f".{self.file.name}.lock").open("w") as stream:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                yield
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
         except BlockingIOError:
             raise ServingError(
                 f"another command is changing {self.file}: wait for its end"
             ) from None
-        except OSError as error:
-            raise ServingError(f"cannot write beside {self.file}: {error.strerror}") from None
+        finally:
+            os.close(handle)
 
     def _parsed(self) -> Any:
         config = wire.message("ModelServerConfig")()

@@ -17,6 +17,7 @@ import click
 import pytest
 import tensorflow as tf
 from click.testing import CliRunner
+from PIL import Image
 
 from pipeline.cli import cli
 from serving import config
@@ -131,6 +132,30 @@ def test_without_a_server_the_flag_is_required_and_the_command_runs_after_each_w
     assert 'base_path: "/models/digits"' in (tmp_path / "applied").read_text()
     with pytest.raises(UserError, match="--apply: "):
         genvision(*args, "--no-server", "--apply", "false")
+
+
+def test_single_files_carry_label_and_seed(place: list[str], tmp_path: Path) -> None:
+    genvision("versions", "promote", "1", *place)
+    args = ("--label", "3", "--label", "5", "--count", "2", "--seed", "4", "--version", "stable")
+    told = genvision("generate", *args, "--out", f"{tmp_path}/new/", *place)
+    assert told.startswith("4 images by 'digits' version 1: ")
+    shades = {p.name: Image.open(p).getpixel((0, 0)) for p in (tmp_path / "new").iterdir()}
+    assert shades == {
+        "label-3-seed-4.png": 34,
+        "label-3-seed-5.png": 35,
+        "label-5-seed-4.png": 54,
+        "label-5-seed-5.png": 55,
+    }
+    genvision("generate", *args, "--out", str(tmp_path / "sheet.png"), *place)
+    assert Image.open(tmp_path / "sheet.png").width > 2 * 56
+
+
+def test_without_a_target_what_is_stable_draws(place: list[str], output: Path) -> None:
+    genvision("versions", "promote", "1", *place)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(output)
+        told = genvision("generate", "--count", "1", "--label", "1", *place[:2])
+    assert "by 'digits' version 1" in told
 
 
 def test_mistakes_have_an_answer(place: list[str], tmp_path: Path) -> None:
