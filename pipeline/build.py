@@ -55,7 +55,7 @@ def _components(recipe: Recipe, paths: Paths) -> list[BaseNode]:
         dataset=dataset,
         source=source,
         splits={"train": recipe.data.train, "eval": recipe.data.eval},
-        data_dir=str(paths.data),
+        data_dir=paths.data,
         limit=recipe.data.limit,
     )
     statistics = StatisticsGen(examples=examples.outputs["examples"])

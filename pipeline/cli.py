@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from pipeline import deploy
+from pipeline import data, deploy
 from trainer.errors import Interrupted, RunFailed, UserError
 
 _SET = click.option(
@@ -175,6 +175,7 @@ def inspect(recipe: str, stage: str, **options: Any) -> None:
     click.echo(inspect_stage(recipe, stage, **options))
 
 
+cli.add_command(data.data)
 for _command in deploy.COMMANDS:
     cli.add_command(_command)
 

@@ -67,7 +67,7 @@ def _record(recipe: Recipe, paths: Paths, count: int) -> View:
     from components import contact_sheet
 
     split = recipe.data.train.partition("[")[0]
-    spec = datasets.get(recipe.data.dataset)
+    spec = datasets.resolve(recipe.data.dataset, recipe.data.source)
     items = contact_sheet.records(spec, paths.data, count, split)
     return View(*contact_sheet.table(items), contact_sheet.sheet(items))
 

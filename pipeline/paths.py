@@ -17,15 +17,15 @@ class Paths:
     """The folders of one recipe's runs; everything below `output` belongs to them alone."""
 
     output: Path
-    data: Path
-    """Prepared TFDS data; shared by all recipes, never written to when already prepared."""
+    data: str
+    """Prepared TFDS data, a folder or gs:// address; shared, not written to when prepared."""
 
     @classmethod
     def of(cls, recipe: str, output: str | None = None, data: str | None = None) -> Paths:
         """Resolve the folders of `recipe`: defaults are `runs/<recipe>` and `runs/data`."""
         return cls(
             Path(output).resolve() if output else (RUNS / recipe).resolve(),
-            Path(data).resolve() if data else (RUNS / "data").resolve(),
+            data if data and "://" in data else str(Path(data or RUNS / "data").resolve()),
         )
 
     @property
@@ -87,5 +87,7 @@ def check_output(file: Path) -> None:
 
 def shown(path: str | Path) -> str:
     """Write a path as a person at this working directory would: relative when that is shorter."""
+    if "://" in str(path):
+        return str(path)
     relative = os.path.relpath(path)
     return relative if len(relative) < len(str(path)) else str(path)

@@ -30,6 +30,13 @@ class Data(Settings):
         return Source(self.folder, self.size, self.seed, self.image_shape)
 
 
+class Captions(Settings):
+    """How captions become tokens; for data sets that have captions."""
+
+    length: int = Field(24, ge=3, description="tokens per caption, with start and end")
+    min_count: PositiveInt = Field(1, description="rarer words become the unknown token")
+
+
 class Push(Settings):
     """Where an accepted model goes."""
 
@@ -51,6 +58,7 @@ class Recipe(Settings):
     description: str
     data: Data
     checks: Checks = Checks()
+    captions: Captions = Captions()
     model: ModelSettings
     train: TrainSettings
     evaluate: Evaluation

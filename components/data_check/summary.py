@@ -65,14 +65,13 @@ class Summary:
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Summary:
         """Read what `to_json` returned, also after a way through a file."""
-        return cls(
-            **{
-                key: {name: (count, first) for name, (count, first) in value.items()}
-                if isinstance(value, dict)
-                else value
-                for key, value in content.items()
-            }
-        )
+        plain: dict[str, Any] = {
+            key: {name: (count, first) for name, (count, first) in value.items()}
+            if isinstance(value, dict)
+            else value
+            for key, value in content.items()
+        }
+        return cls(**plain)
 
     @property
     def pixel_mean(self) -> float:

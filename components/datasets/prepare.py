@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import io
 import os
+import threading
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -18,6 +19,7 @@ from trainer.errors import UserError
 from trainer.progress import Progress
 
 CONNECT_TIMEOUT_S = 10
+MEGABYTE = 1_000_000
 
 
 def builder(spec: DatasetSpec, data_dir: str | os.PathLike[str]) -> Any:
@@ -35,9 +37,10 @@ def builder(spec: DatasetSpec, data_dir: str | os.PathLike[str]) -> Any:
         not be read.
     """
     import tensorflow_datasets as tfds
-    from etils import epath
 
-    where = os.fspath(epath.Path(data_dir).expanduser().absolute())
+    where = os.fspath(data_dir)
+    if "://" not in where:
+        where = os.fspath(Path(where).expanduser().absolute())
     try:
         if ":" in spec.builder:
             module, _, name = spec.builder.partition(":")
@@ -130,7 +133,7 @@ def _make(spec: DatasetSpec, ready: Any) -> None:
     target = ready.data_path
     downloads = target.__class__(ready.data_dir_root) / "downloads"
     try:
-        with _quiet(), _progress(spec):
+        with _quiet(), _progress(spec, ready, downloads):
             ready.download_and_prepare(
                 download_dir=os.fspath(downloads),
                 download_config=tfds.download.DownloadConfig(try_download_gcs=False),
@@ -191,11 +194,36 @@ def _quiet() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _progress(spec: DatasetSpec) -> Iterator[None]:
-    """Announce a download; builders of ours count their own images."""
+def _progress(spec: DatasetSpec, ready: Any, downloads: Any) -> Iterator[None]:
+    """Show how much has arrived; builders of ours count their own images."""
     if spec.bundled:
         yield
         return
-    with Progress(f"downloading and preparing {spec.name}", 1, "data set") as progress:
+    stop = threading.Event()
+    whole = max(1, sum(info.size for info in ready.url_infos.values()) // MEGABYTE)
+
+    def watch() -> None:
+        with Progress(f"downloading and preparing {spec.name}", whole, "MB") as progress:
+            seen = 0
+            while not stop.wait(1.0):
+                here = min(whole, _size(downloads) // MEGABYTE)
+                progress.update(max(0, here - seen))
+                seen = max(seen, here)
+            progress.update(whole - seen)
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
         yield
-        progress.update()
+    finally:
+        stop.set()
+        watcher.join()
+
+
+def _size(folder: Any) -> int:
+    """Bytes of the files below a folder, some of which may vanish meanwhile."""
+    total = 0
+    with contextlib.suppress(OSError):
+        for path in Path(folder).rglob("*"):
+            total += path.stat().st_size if path.is_file() else 0
+    return total

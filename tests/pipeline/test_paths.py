@@ -13,9 +13,10 @@ from trainer.errors import UserError
 def test_defaults_lie_below_runs_and_arguments_win(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     paths = Paths.of("r")
-    assert paths.output == tmp_path / "runs" / "r" and paths.data == tmp_path / "runs" / "data"
+    assert paths.output == tmp_path / "runs" / "r" and paths.data == str(tmp_path / "runs" / "data")
+    assert Paths.of("r", data="gs://bucket/tfds").data == "gs://bucket/tfds"
     assert paths.serving("m") == paths.output / "serving" / "m"
-    assert Paths.of("r", "o", "d") == Paths(tmp_path / "o", tmp_path / "d")
+    assert Paths.of("r", "o", "d") == Paths(tmp_path / "o", str(tmp_path / "d"))
 
 
 def test_shown_is_the_shorter_form(tmp_path, monkeypatch) -> None:

@@ -1,0 +1,75 @@
+"""The `genvision data` commands: what data sets there are, and getting one ready."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+
+import click
+
+from pipeline.console import quiet
+from pipeline.paths import RUNS, shown
+from trainer import progress
+from trainer.errors import Interrupted
+
+
+@click.group()
+def data() -> None:
+    """List data sets, and prepare one before a run needs it."""
+
+
+@data.command(name="list")
+def list_() -> None:
+    """List the data sets a recipe may name, with splits, licence and origin."""
+    from components import datasets
+
+    for name in datasets.DATASETS:
+        spec = datasets.get(name)
+        splits = ", ".join(f"{split} {size:,}" for split, size in spec.splits.items())
+        click.echo(f"{name:14} {splits or 'splits of your own'}")
+        click.echo(f"{'':14} {spec.origin}")
+        click.echo(f"{'':14} licence: {spec.licence}")
+
+
+@data.command()
+@click.argument("name")
+@click.option("--data-dir", metavar="DIR", help="Local folder or gs:// address. [runs/data]")
+@click.option("--folder", metavar="DIR", help="Your own folder (image_folder, coco_folder).")
+@click.option("--size", type=click.IntRange(1), help="Training records to make (scenes).")
+@click.option("--seed", type=click.IntRange(0), help="Seed of made records (scenes).")
+def prepare(
+    name: str, data_dir: str | None, folder: str | None, size: int | None, seed: int | None
+) -> None:
+    """Download and prepare data set NAME, unless DIR already holds it.
+
+    Checksums are those of tensorflow-datasets. Interrupted, it leaves nothing behind that could be
+    taken for complete.
+    """
+    from components import datasets
+    from components.datasets.base import Source
+    from components.datasets.prepare import prepare as make_ready
+
+    spec = datasets.resolve(name, Source(folder=folder, size=size, seed=seed))
+    with _progress_only():
+        ready = make_ready(spec, data_dir or RUNS / "data")
+    splits = ", ".join(f"{key} {split.num_examples:,}" for key, split in ready.info.splits.items())
+    click.echo(f"{name} {spec.version} is ready in {shown(ready.data_path)}: {splits}")
+
+
+@contextlib.contextmanager
+def _progress_only() -> Iterator[None]:
+    """Show our progress lines and nothing of the libraries; say what an interruption leaves."""
+    with os.fdopen(os.dup(2), "w") as terminal:
+        progress.set_stream(terminal)
+        try:
+            with quiet():
+                yield
+        except (KeyboardInterrupt, Interrupted) as error:
+            number = getattr(error, "signal_number", signal.SIGINT)
+            raise Interrupted(
+                number, "interrupted: nothing half-prepared is left, run the command again"
+            ) from None
+        finally:
+            progress.set_stream(None)
