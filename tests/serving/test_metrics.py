@@ -1,0 +1,93 @@
+"""Prometheus: TensorFlow Serving's names, memory, and what strangers cannot add."""
+
+from __future__ import annotations
+
+import re
+import urllib.error
+import urllib.request
+
+import numpy as np
+import pytest
+
+from serving.client import Client
+from serving.errors import RequestError
+from serving.model_server import serve_folder
+from serving.options import METRICS_PATH
+
+S = ":tensorflow:serving:"
+
+
+def scrape(server) -> dict[tuple[str, str], float]:
+    """Return every sample by name and its labels' values, in the order of the labels' names."""
+    url = f"http://127.0.0.1:{server.rest_port}{METRICS_PATH}"
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        assert answer.headers["Content-Type"].startswith("text/plain")
+        text = answer.read().decode()
+    samples = {}
+    # By hand: the client library's parser puts a _total behind counters whether it is there or not.
+    for name, labels, value in re.findall(r"^([a-zA-Z_:]+)(?:{(.*)})? (\S+)$", text, re.MULTILINE):
+        by_name = sorted(re.findall(r'(\w+)="([^"]*)"', labels))
+        samples[name, " ".join(value for _, value in by_name)] = float(value)
+    return samples
+
+
+def test_requests_are_counted_and_timed_under_tensorflow_servings_names(server):
+    before = scrape(server)
+    with Client(server.target, "digits") as client:
+        client.generate([1, 2, 3], [1, 1, 1])
+        client.generate([1], [1])
+        with pytest.raises(RequestError):
+            client.caption([b""])
+    with Client(f"http://127.0.0.1:{server.rest_port}", "digits") as client:
+        client.generate([1], [1])
+    after = scrape(server)
+
+    def gained(name: str, labels: str) -> float:
+        return after[name, labels] - before.get((name, labels), 0.0)
+
+    assert gained(S + "request_count", "digits OK") == 3
+    assert gained(S + "request_count", "digits FAILED_PRECONDITION") == 1
+    assert gained(S + "request_latency_count", "Predict GRPC digits") == 2
+    assert gained(S + "request_latency_count", "predict REST digits") == 1
+    assert gained(S + "request_latency_sum", "Predict GRPC digits") > 500
+    assert gained(S + "runtime_latency_count", "Predict digits TF2") == 3
+    assert gained(S + "request_example_counts_sum", "digits") == 5
+    assert gained("serving_signature_requests_total", "digits generate 3") == 3
+    bounds = [
+        float(labels.split()[2])
+        for name, labels in after
+        if name == S + "request_latency_bucket" and labels.startswith("Predict GRPC")
+    ]
+    assert bounds[:3] == [10.0, 18.0, pytest.approx(32.4)]
+    assert len(bounds) == 34
+
+
+def test_memory_is_shown_per_version_and_in_total(server):
+    shown = scrape(server)
+    weights = np.float32().nbytes  # the generator's one variable, beside its graph
+    graph = (server.core.models()["digits"].settings.base_path / "3/saved_model.pb").stat().st_size
+    assert shown["serving_model_memory_bytes", "digits 3"] == weights + graph
+    each = [size for (name, _), size in shown.items() if name == "serving_model_memory_bytes"]
+    assert len(each) == 3
+    assert shown["serving_models_memory_bytes", ""] == sum(each)
+    assert shown["process_resident_memory_bytes", ""] > 50e6
+    assert shown["serving_model_state", "kit 1"] == 30
+    loads = {labels for name, labels in shown if name.endswith("saved_model:load_attempt_count")}
+    assert any(labels.endswith("digits/3 success") for labels in loads)
+
+
+def test_names_of_strangers_make_no_series(server):
+    with Client(server.target, "made-up-name") as client, pytest.raises(RequestError):
+        client.generate([1], [1])
+    shown = scrape(server)
+    assert not [labels for _, labels in shown if "made-up-name" in labels]
+    assert shown[S + "request_count", " NOT_FOUND"] >= 1
+
+
+def test_metrics_can_be_off(tmp_path, generator_dir, push):
+    push(generator_dir, tmp_path / "m", 1)
+    with (
+        serve_folder("m", tmp_path / "m", port=0, rest_port=0, metrics_path=None) as server,
+        pytest.raises(urllib.error.HTTPError, match="404"),
+    ):
+        scrape(server)
