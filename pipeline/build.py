@@ -11,6 +11,7 @@ from tfx.dsl.components.base.base_beam_component import BaseBeamComponent
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.orchestration import pipeline
 from tfx.proto import pusher_pb2, trainer_pb2
+from tfx.types import BaseChannel
 
 from components.data_check.component import DataCheck
 from components.evaluator.component import GenerativeEvaluator
@@ -48,9 +49,14 @@ def create_pipeline(recipe: Recipe, paths: Paths) -> pipeline.Pipeline:
 
 
 def _components(recipe: Recipe, paths: Paths) -> list[BaseNode]:
-    dataset, source = recipe.data.dataset, recipe.data.source
+    data = _data_components(recipe, paths)
+    model = _model_components(recipe, paths, data[-1].outputs["checked"])
+    return [*data, *model]
 
-    # Data: read, describe, check. Nothing learns from data that did not pass.
+
+def _data_components(recipe: Recipe, paths: Paths) -> list[BaseNode]:
+    """Wire reading, describing and checking: nothing learns from data that did not pass."""
+    dataset, source = recipe.data.dataset, recipe.data.source
     examples = TfdsExampleGen(
         dataset=dataset,
         source=source,
@@ -71,19 +77,23 @@ def _components(recipe: Recipe, paths: Paths) -> list[BaseNode]:
         checks=recipe.checks,
         state_dir=str(paths.data_state),
     )
-    checked = data_check.outputs["checked"]
+    _keyed_by_code(examples, "components/datasets", "components/example_gen")
+    _keyed_by_code(data_check, "components/datasets", "components/data_check")
+    return [examples, statistics, schema, validator, data_check]
 
-    # Model: train, judge, try out. The trainer's code is named, never imported.
+
+def _model_components(recipe: Recipe, paths: Paths, examples: BaseChannel) -> list[BaseNode]:
+    """Wire training, judging, trying out and, when both bless, deploying."""
     trainer = Trainer(
-        run_fn="trainer.run_fn.run_fn",
-        examples=checked,
+        run_fn="trainer.run_fn.run_fn",  # named, never imported
+        examples=examples,
         train_args=trainer_pb2.TrainArgs(splits=["train"]),
         eval_args=trainer_pb2.EvalArgs(splits=["eval"]),
         custom_config={"trainer": _trainer_config(recipe, paths).model_dump_json()},
     )
     evaluator = GenerativeEvaluator(
         model=trainer.outputs["model"],
-        examples=checked,
+        examples=examples,
         model_run=trainer.outputs["model_run"],
         evaluation=recipe.evaluate.model_dump_json(),
         cache_dir=str(paths.cache),
@@ -91,8 +101,6 @@ def _components(recipe: Recipe, paths: Paths) -> list[BaseNode]:
     serving_check = ServingCheck(
         model=trainer.outputs["model"], code=code.fingerprint("serving", "components/serving_check")
     )
-
-    # Deployment: only what both blessed.
     pusher = Pusher(
         model=trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],
@@ -103,20 +111,8 @@ def _components(recipe: Recipe, paths: Paths) -> list[BaseNode]:
             )
         ),
     )
-    _keyed_by_code(examples, "components/datasets", "components/example_gen")
-    _keyed_by_code(data_check, "components/datasets", "components/data_check")
     _keyed_by_code(evaluator, "components/metrics", "components/evaluator")
-    return [
-        examples,
-        statistics,
-        schema,
-        validator,
-        data_check,
-        trainer,
-        evaluator,
-        serving_check,
-        pusher,
-    ]
+    return [trainer, evaluator, serving_check, pusher]
 
 
 def _sqlite(paths: Paths) -> ConnectionConfig:
