@@ -1,0 +1,257 @@
+"""Throughput and latency of the model server beside calling the SavedModel in this process.
+
+Run:  python tests/bench/bench_serving.py MODEL_DIR   (a digits SavedModel: seed, label -> image)
+
+Server and clients are processes of their own, so that all share the machine as they would in use.
+Each pair of figures is measured in turns within one run: the ratios hold on a busy machine, the
+figures alone do not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import multiprocessing
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from serving import wire  # noqa: E402
+
+MODEL = "digits"
+CLIENTS = (1, 8, 32)
+Call = Callable[[int], object]
+
+
+def timed(call: Call, threads: int, seconds: float) -> list[float]:
+    """Call from `threads` threads for `seconds`; return how long each call took, in seconds."""
+    until = time.perf_counter() + seconds
+    times: list[list[float]] = [[] for _ in range(threads)]
+
+    def ask(number: int) -> None:
+        while (start := time.perf_counter()) < until:
+            call(number + threads * len(times[number]))
+            times[number].append(time.perf_counter() - start)
+
+    workers = [threading.Thread(target=ask, args=(n,)) for n in range(threads)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return [t for each in times for t in each]
+
+
+def figures(times: list[float], seconds: float) -> dict[str, float]:
+    """Return calls per second and percentiles in milliseconds."""
+    p50, p95, p99 = np.percentile(times, [50, 95, 99]) * 1e3
+    return {"per_s": len(times) / seconds, "p50_ms": p50, "p95_ms": p95, "p99_ms": p99}
+
+
+def _inputs(first: int, batch: int) -> dict[str, np.ndarray]:
+    seeds = np.arange(first, first + batch, dtype=np.int64)
+    return {"seed": seeds, "label": seeds % 10}
+
+
+def in_process(folder: Path, jobs: list[tuple[int, int, float]], pipe) -> None:  # type: ignore[no-untyped-def]
+    """Time the SavedModel itself; a job is (batch, threads, seconds), each started by a message."""
+    import tensorflow as tf
+
+    model = tf.saved_model.load(str(folder))
+    run = model.signatures["generate"]
+
+    def ask(batch: int) -> Call:
+        def call(first: int) -> object:
+            tensors = {k: tf.constant(v) for k, v in _inputs(first, batch).items()}
+            return run(**tensors)["image"].numpy()
+
+        return call
+
+    ask(1)(0), ask(16)(0)
+    for batch, threads, seconds in jobs:
+        pipe.recv()
+        pipe.send(timed(ask(batch), threads, seconds))
+
+
+def over_grpc(target: str, batch: int, threads: int, seconds: float, pipe) -> None:  # type: ignore[no-untyped-def]
+    """Time a server: each thread writes its requests and reads the pixels out of the answers."""
+    from serving.client import Client
+
+    with Client(target, MODEL) as client:
+        client.predict("generate", _inputs(0, batch))
+        pipe.send(None)
+        pipe.recv()
+        ask = lambda first: client.predict("generate", _inputs(first, batch))  # noqa: E731
+        pipe.send(timed(ask, threads, seconds))
+
+
+@contextlib.contextmanager
+def serving(base: Path, *flags: str) -> Iterator[tuple[str, subprocess.Popen]]:
+    """Run the embedded server on a free port; yield its address and its process."""
+    command = [sys.executable, "-m", "serving.server", "--port=0", f"--model-name={MODEL}"]
+    command += [f"--model-base-path={base}", "--file-system-poll-wait-seconds=0.2", *flags]
+    child = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    try:
+        assert child.stdout is not None
+        yield child.stdout.readline().split()[-1], child
+    finally:
+        child.terminate()
+        child.wait(timeout=30)
+
+
+def measured(target: str, batch: int, threads: int, seconds: float) -> list[float]:
+    """Run clients in a process of their own; return the time of each call, in seconds."""
+    ours, theirs = multiprocessing.get_context("spawn").Pipe()
+    process = multiprocessing.get_context("spawn").Process(
+        target=over_grpc, args=(target, batch, threads, seconds, theirs)
+    )
+    process.start()
+    ours.recv()
+    ours.send(None)
+    times = ours.recv()
+    process.join()
+    return times
+
+
+def compare(base: Path, seconds: float) -> dict[str, dict]:
+    """Measure served against in-process calls, batch 1 and 16, with 1, 8 and 32 clients."""
+    jobs = [(batch, threads, seconds) for batch in (1, 16) for threads in CLIENTS]
+    ours, theirs = multiprocessing.get_context("spawn").Pipe()
+    local = multiprocessing.get_context("spawn").Process(
+        target=in_process, args=(base / "1", jobs, theirs)
+    )
+    local.start()
+    result = {}
+    with serving(base) as (target, _):
+        for batch, threads, _ in jobs:
+            ours.send(None)
+            alone = figures(ours.recv(), seconds)
+            served = figures(measured(target, batch, threads, seconds), seconds)
+            ratio = served["per_s"] / alone["per_s"]
+            name = f"batch {batch}, {threads} clients"
+            result[name] = {"served": served, "in_process": alone, "ratio": ratio}
+            print(f"{name}: {_row(served)} | in process {_row(alone)} | {ratio:.2f}", flush=True)
+    local.join()
+    return result
+
+
+def batching(base: Path, seconds: float, clients: int = 32) -> dict[str, dict]:
+    """Measure batch 1 with and without batching, in turns."""
+    file = base.parent / "batching.config"
+    file.write_text("max_batch_size { value: 32 } num_batch_threads { value: 1 }\n")
+    flags = ("--enable-batching", f"--batching-parameters-file={file}")
+    times: dict[str, list[float]] = {"off": [], "on": []}
+    with serving(base) as (off, _), serving(base, *flags) as (on, _):
+        for _ in range(2):
+            for name, target in (("off", off), ("on", on)):
+                times[name] += measured(target, 1, clients, seconds)
+    result: dict[str, dict] = {name: figures(t, 2 * seconds) for name, t in times.items()}
+    ratio = result["on"]["per_s"] / result["off"]["per_s"]
+    for name in ("off", "on"):
+        print(f"batching {name}, {clients} clients: {_row(result[name])}", flush=True)
+    print(f"batching on / off: {ratio:.2f}", flush=True)
+    return result | {"ratio": {"per_s": ratio}}
+
+
+def swaps(base: Path, requests: int, clients: int = 8) -> dict[str, object]:
+    """Send requests while three versions are pushed and one is rolled back by deletion."""
+    from serving.client import Client
+    from serving.errors import RequestError
+
+    errors: list[str] = []
+    versions: dict[int, int] = {}
+    left, lock = iter(range(requests)), threading.Lock()
+    answered = 0
+    with serving(base) as (target, child), Client(target, MODEL) as client:
+        wanted = client.predict("generate", _inputs(0, 1)).outputs["image"]
+
+        def ask() -> None:
+            nonlocal answered
+            while True:
+                with lock:
+                    if next(left, None) is None:
+                        return
+                try:
+                    answer = client.predict("generate", _inputs(0, 1))
+                    if not np.array_equal(answer.outputs["image"], wanted):
+                        errors.append("another image")
+                except RequestError as error:
+                    errors.append(str(error))
+                    continue
+                with lock:
+                    answered += 1
+                    versions[answer.version] = versions.get(answer.version, 0) + 1
+
+        before = _resident(child.pid)
+        workers = [threading.Thread(target=ask) for _ in range(clients)]
+        for worker in workers:
+            worker.start()
+        for step, version in enumerate((2, 3, 4, None), 1):
+            while answered + len(errors) < requests * step // 5:
+                time.sleep(0.01)
+            if version:
+                shutil.copytree(base / "1", base / f"tmp-{version}")
+                (base / f"tmp-{version}").rename(base / str(version))
+            else:
+                shutil.rmtree(base / "4")
+        for worker in workers:
+            worker.join()
+        after = _resident(child.pid)
+    print(
+        f"{answered} answered, {len(errors)} errors {errors[:3]}, by version {versions}; "
+        f"resident {before:.0f} MiB before, {after:.0f} MiB after",
+        flush=True,
+    )
+    return {"errors": len(errors), "versions": versions, "mib_before": before, "mib_after": after}
+
+
+def _resident(pid: int) -> float:
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def _row(f: dict[str, float]) -> str:
+    return "{per_s:.0f}/s p50 {p50_ms:.2f} p95 {p95_ms:.2f} p99 {p99_ms:.2f} ms".format(**f)
+
+
+@click.command()
+@click.argument("model_dir", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--seconds", default=2.0, show_default=True, help="Per figure.")
+@click.option("--requests", default=10_000, show_default=True, help="While versions change.")
+@click.option("--only", type=click.Choice(["compare", "batching", "swaps"]))
+@click.option("--out", type=click.Path(path_type=Path), help="Write the figures as JSON.")
+def main(model_dir: Path, seconds: float, requests: int, only: str | None, out: Path | None) -> None:
+    """Measure a generator's SavedModel served and in process."""
+    wire.message("PredictRequest")
+    parts = {
+        "compare": lambda base: compare(base, seconds),
+        "batching": lambda base: batching(base, seconds),
+        "swaps": lambda base: swaps(base, requests),
+    }
+    result = {}
+    for name, part in parts.items():
+        if only in (None, name):
+            with tempfile.TemporaryDirectory() as root:
+                base = Path(root, MODEL)
+                shutil.copytree(model_dir, base / "1")
+                result[name] = part(base)
+    if out:
+        out.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
