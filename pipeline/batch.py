@@ -11,6 +11,7 @@ from pathlib import Path
 from components import datasets
 from pipeline import config
 from pipeline.console import quiet
+from pipeline.generate import check_labels
 from pipeline.nodes import IN_MEMORY_BEAM
 from pipeline.operate import Place
 from pipeline.paths import shown
@@ -91,12 +92,16 @@ def _make(plan: Plan, todo: list[int], folder: Path, out: Path, args: tuple[str,
     try:
         with _terminal(), _progress(plan, out), quiet():
             batch.run(plan, todo, folder, out, args)
-    except RuntimeError as error:
-        raise _behind(error) from None
+    except Exception as error:
+        # Beam makes whatever interrupts it into an error of the step that was under way.
+        cause = _behind(error)
+        if cause is error:
+            raise
+        raise cause from None
 
 
 def _behind(error: BaseException) -> BaseException:
-    """Find the interruption that Beam wrapped as a worker's failure; else the failure itself."""
+    """Return the interruption that an error came from; else the error itself."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, Interrupted):
@@ -165,7 +170,5 @@ def _version(to: Destination, wanted: str | None) -> int:
 
 def _labels(recipe: str, labels: tuple[int, ...]) -> tuple[int, ...]:
     names = datasets.get(config.load(recipe).data.dataset).label_names
-    for label in labels:
-        if not 0 <= label < len(names):
-            raise UserError(f"--label {label}: '{recipe}' knows the labels 0 to {len(names) - 1}")
+    check_labels(recipe, labels, names)
     return labels or tuple(range(len(names)))

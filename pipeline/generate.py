@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -50,24 +51,14 @@ def generate_sheet(
     """
     resolved = config.load(recipe)
     names = datasets.get(resolved.data.dataset).label_names
-    unknown = [label for label in labels if not 0 <= label < len(names)]
-    if unknown:
-        raise UserError(
-            f"--label {unknown[0]}: '{recipe}' knows the labels 0 to {len(names) - 1} "
-            f"({', '.join(names)})"
-        )
+    check_labels(recipe, labels, names)
     folder = out.endswith("/") or Path(out).is_dir()
     check_output(Path(out) / "x.png" if Path(out).is_dir() else Path(out))
     model = resolved.push.model_name
     with contextlib.ExitStack() as stack:
         if target is None:
             base = Paths.of(resolved.name, output_dir).serving(model)
-            check_pushed(model, base)
-            to = Destination.of(model, base)
-            labelled = to.labels()
-            version = version or (STABLE if STABLE in labelled else None)
-            file = to.followed() if labelled else None
-            target = stack.enter_context(server(model, base, config_file=file))
+            target, version = _serve(stack, model, base, version)
         client = stack.enter_context(Client(target, model))
         chosen = int(version) if version and version.isdecimal() else version
         known = set(client.metadata(chosen)["generate"].inputs)
@@ -83,6 +74,32 @@ def generate_sheet(
         texts = [names[x] for x in wanted] if columns else None
         write_sheet(Path(out), answer.images, columns, texts)
     return f"{len(seeds)} images by '{model}' version {answer.version}: {shown(out)}"
+
+
+def check_labels(recipe: str, labels: Iterable[int], names: Sequence[str]) -> None:
+    """Raise UserError for a class that the recipe's data set does not have."""
+    unknown = [label for label in labels if not 0 <= label < len(names)]
+    if unknown:
+        raise UserError(
+            f"--label {unknown[0]}: '{recipe}' knows the labels 0 to {len(names) - 1} "
+            f"({', '.join(names)})"
+        )
+
+
+def _serve(
+    stack: contextlib.ExitStack, model: str, base: Path, version: str | None
+) -> tuple[str, str | None]:
+    """Start the embedded server on what has labels, else on the newest version.
+
+    Returns:
+      Its address, and the version to ask for: stable, if there is one and nothing else was named.
+    """
+    check_pushed(model, base)
+    to = Destination.of(model, base)
+    labels = to.labels()
+    file = to.followed() if labels else None
+    target = stack.enter_context(server(model, base, config_file=file))
+    return target, version or (STABLE if STABLE in labels else None)
 
 
 def _write_files(folder: Path, images: np.ndarray, seeds: list[int], labels: list[int]) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -192,3 +194,44 @@ def test_a_terminated_batch_goes_on_where_it_was(output: Path, tmp_path: Path) -
     assert done.stdout == "2000 images by 'digits' version 3: out/manifest.jsonl\n"
     assert re.search(r"^generate: 2000/2000 \[", done.stderr, re.M), done.stderr
     assert len(list((tmp_path / "out/images/label-7").glob("seed-*.png"))) == 1000
+
+
+def documented() -> list[str]:
+    """Every command line in the code blocks of docs/serving.md."""
+    blocks = re.findall(r"^```\n(.*?)^```", (ROOT / "docs/serving.md").read_text(), re.M | re.S)
+    return [line for block in blocks for line in block.splitlines()]
+
+
+@pytest.mark.parametrize("line", [x for x in documented() if x.startswith("genvision ")])
+def test_documented_commands_parse(line: str) -> None:
+    """Names, options and types are right; nothing is run."""
+    command: click.Command = cli
+    args = shlex.split(line)[1:]
+    while isinstance(command, click.Group):
+        command, args = command.commands[args[0]], args[1:]
+    command.make_context("genvision", args)
+
+
+def test_the_other_documented_commands_name_files_that_exist() -> None:
+    lines = [line for line in documented() if not line.startswith("genvision ")]
+    assert {shlex.split(line)[0].partition("=")[0] for line in lines} == {"kubectl", "MODELS"}
+    for word in shlex.split(" ".join(lines)):
+        if word.startswith("serving/"):
+            assert (ROOT / word).exists(), word
+
+
+def test_the_documented_life_of_a_version_happens(place: list[str], output: Path) -> None:
+    """The commands of "Promote, roll back, pin, prune", in their order, on a real server."""
+    for version in ("1", "2"):
+        source = output / "serving/digits/3"
+        if not (output / "serving/digits" / version).exists():
+            shutil.copytree(source, output / "serving/digits" / version)
+    genvision("versions", "promote", "1", *place)
+    lines = [line for line in documented() if line.startswith("genvision versions")]
+    for line in lines[: lines.index("genvision versions list --history") + 1]:
+        words = shlex.split(line)[1:]
+        if "--target" in words:
+            words[words.index("--target") + 1] = place[-1]
+        genvision(*words, *place[:2])
+    history = [json.loads(x) for x in (output / "serving/digits/history.jsonl").open()]
+    assert [line["action"] for line in history[-4:]] == ["promote", "rollback", "pin", "unpin"]
