@@ -6,11 +6,12 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 
 from pipeline.console import quiet
-from pipeline.paths import RUNS, shown
+from pipeline.paths import RUNS, check_output, shown
 from trainer import progress
 from trainer.errors import Interrupted
 
@@ -56,6 +57,42 @@ def prepare(
         ready = make_ready(spec, data_dir or RUNS / "data")
     splits = ", ".join(f"{key} {split.num_examples:,}" for key, split in ready.info.splits.items())
     click.echo(f"{name} {spec.version} is ready in {shown(ready.data_path)}: {splits}")
+
+
+@data.command()
+@click.argument("name")
+@click.option("--split", metavar="SPLIT", help="Default: the first.")
+@click.option("--count", type=click.IntRange(1, 1000), default=20, show_default=True)
+@click.option("--out", metavar="PNG", help="Default: NAME.png")
+@click.option("--data-dir", metavar="DIR", help="Local folder or gs:// address. [runs/data]")
+@click.option("--folder", metavar="DIR", help="Your own folder (image_folder, coco_folder).")
+def show(
+    name: str,
+    split: str | None,
+    count: int,
+    out: str | None,
+    data_dir: str | None,
+    folder: str | None,
+) -> None:
+    """Show the first records of data set NAME: a table, and a contact sheet as PNG.
+
+    Later stages belong to a recipe: `genvision inspect`.
+    """
+    from components import contact_sheet, datasets
+    from components.datasets.base import Source
+
+    spec = datasets.resolve(name, Source(folder=folder))
+    target = Path(out or f"{name}.png")
+    check_output(target)
+    with _progress_only():
+        items = contact_sheet.records(spec, data_dir or RUNS / "data", count, split)
+    contact_sheet.sheet(items).save(target)
+    header, rows = contact_sheet.table(items)
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    for row in (header, *rows):
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        click.echo("  ".join(cells).rstrip())
+    click.echo(f"sheet: {shown(target)}")
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from pipeline.cli import cli
 from trainer.errors import UserError
@@ -83,3 +84,20 @@ def test_the_list_names_every_data_set(capsys):
 def test_an_unknown_data_set_gets_the_nearest():
     with pytest.raises(UserError, match="did you mean 'scenes'"):
         cli.main(["data", "prepare", "scense"], standalone_mode=False)
+
+
+def test_show_draws_the_records_of_any_data_set(tmp_path, capsys):
+    own = tmp_path / "own"
+    (own / "train" / "cat").mkdir(parents=True)
+    Image.new("RGB", (12, 8), "red").save(own / "train" / "cat" / "1.png")
+    (own / "train" / "cat" / "2.png").write_bytes(b"broken")
+    given = ["--data-dir", str(tmp_path / "d"), "--out", str(tmp_path / "sheet.png")]
+    cli.main(["data", "show", "image_folder", "--folder", str(own), *given], standalone_mode=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["id", "image", "label"]
+    assert sorted(line.split()[0] for line in lines[1:-1]) == ["train/cat/1.png", "train/cat/2.png"]
+    assert sum("PNG 8x12 RGB" in line for line in lines) == 1
+    assert sum("not an image, 6 bytes" in line for line in lines) == 1
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.width > 2 * 96
+        assert (255, 0, 0) in {colour for _, colour in sheet.getcolors(1 << 16)}

@@ -1,0 +1,138 @@
+"""The documented Beam sections: recipes take them, Beam's own parser knows every option in them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import apache_beam as beam
+import pytest
+import yaml
+from apache_beam.options.pipeline_options import (
+    GoogleCloudOptions,
+    PipelineOptions,
+    PortableOptions,
+    StandardOptions,
+)
+from apache_beam.portability.api import beam_runner_api_pb2
+
+from components import datasets
+from components.datasets.base import Source
+from components.datasets.prepare import prepare
+from components.example_gen.executor import Executor
+from components.example_gen.plan import make_plan
+from components.example_gen.write import WriteShard
+from pipeline import config
+from pipeline.build import create_pipeline
+from pipeline.paths import Paths
+
+CONFIGS = config.CONFIGS / "beam"
+RUNNERS = {
+    "dataflow": "DataflowRunner",
+    "flink": "FlinkRunner",
+    "spark": "PortableRunner",
+    "workers": "FnApiRunner",
+}
+
+
+def args(name: str) -> list[str]:
+    return yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())["beam"]["args"]
+
+
+def unknown(given: list[str]) -> list[str]:
+    """Options that Beam's parser does not turn into a setting."""
+    found = PipelineOptions(given).get_all_options(drop_default=True)
+    names = (arg.removeprefix("--").partition("=")[0].removeprefix("no_") for arg in given)
+    return [name for name in names if name not in found]
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    spec = datasets.resolve("scenes", Source(size=24))
+    return spec, prepare(spec, tmp_path_factory.mktemp("tfds"))
+
+
+def test_every_section_is_tested():
+    assert sorted(path.stem for path in CONFIGS.glob("*.yaml")) == sorted(RUNNERS)
+
+
+@pytest.mark.parametrize("name", RUNNERS)
+def test_a_recipe_takes_it_and_every_beam_node_gets_it(name, tmp_path):
+    recipe = config.load("digits_cgan", [f"beam.args={json.dumps(args(name))}"])
+    wired = create_pipeline(recipe, Paths.of("r", str(tmp_path / "out")))
+    assert list(wired.beam_pipeline_args)[: len(args(name))] == args(name)
+
+
+@pytest.mark.parametrize("name", RUNNERS)
+def test_beams_parser_knows_every_option(name):
+    options = PipelineOptions(args(name))
+    assert options.view_as(StandardOptions).runner == RUNNERS[name]
+    assert unknown(args(name)) == []
+    if name == "dataflow":
+        cloud = options.view_as(GoogleCloudOptions)
+        assert cloud.temp_location.startswith("gs://")
+        assert cloud.validate(_Validator()) == []
+    if name in ("flink", "spark"):
+        assert options.view_as(PortableOptions).environment_config == "localhost:50000"
+
+
+def test_an_option_that_beam_does_not_know_would_be_found():
+    assert unknown(["--runner=FlinkRunner", "--flink_mster=x:1"]) == ["flink_mster"]
+
+
+class _Validator:
+    """What Beam's options ask of a validator beyond their own rules: nothing here."""
+
+    def is_service_runner(self) -> bool:
+        return False
+
+    def validate_gcs_path(self, view, name) -> list[str]:
+        return [] if str(getattr(view, name)).startswith("gs://") else [name]
+
+
+@pytest.mark.parametrize("name", ["dataflow", "flink", "spark"])
+def test_the_ingestion_compiles_to_a_portable_pipeline(name, scenes, tmp_path):
+    """Compiled with the section's options: every step can be serialized and sent away."""
+    spec, ready = scenes
+    plan = make_plan(ready.info, {"train": "train", "eval": "test"}, None, 2)
+    pipeline = beam.Pipeline(runner="FnApiRunner", options=PipelineOptions(args(name)))
+    _ = (
+        pipeline
+        | beam.Create(plan)
+        | beam.Reshuffle()
+        | beam.ParDo(WriteShard(spec, str(tmp_path)))
+    )
+    proto = pipeline.to_runner_api()
+    assert isinstance(proto, beam_runner_api_pb2.Pipeline)
+    urns = {transform.spec.urn for transform in proto.components.transforms.values()}
+    assert "beam:transform:pardo:v1" in urns
+    again = beam.Pipeline.from_runner_api(proto, pipeline.runner, pipeline.options)
+    assert again.to_runner_api().root_transform_ids
+
+
+@pytest.mark.slow
+def test_two_worker_processes_write_the_same_bytes(scenes, tmp_path):
+    from tfx.types import standard_artifacts
+
+    from pipeline.nodes import IN_MEMORY_BEAM
+
+    _, ready = scenes
+    found = []
+    for name, options in (("one", IN_MEMORY_BEAM), ("two", args("workers"))):
+        examples = standard_artifacts.Examples()
+        examples.uri = str(tmp_path / name)
+        Executor(Executor.Context(beam_pipeline_args=list(options))).Do(
+            {},
+            {"examples": [examples]},
+            {
+                "dataset": "scenes",
+                "source": json.dumps({"size": 24}),
+                "splits": json.dumps({"train": "train", "eval": "test"}),
+                "data_dir": str(Path(ready.data_path).parents[2]),
+                "num_shards": 3,
+            },
+        )
+        files = sorted(path for path in (tmp_path / name).rglob("*") if path.is_file())
+        found.append({str(p.relative_to(tmp_path / name)): p.read_bytes() for p in files})
+    assert len(found[0]) == 7
+    assert found[0] == found[1]
