@@ -98,15 +98,15 @@ def show(
 @contextlib.contextmanager
 def _progress_only() -> Iterator[None]:
     """Show our progress lines and nothing of the libraries; say what an interruption leaves."""
-    with os.fdopen(os.dup(2), "w") as terminal:
-        progress.set_stream(terminal)
-        try:
-            with quiet():
-                yield
-        except (KeyboardInterrupt, Interrupted) as error:
-            number = getattr(error, "signal_number", signal.SIGINT)
-            raise Interrupted(
-                number, "interrupted: nothing half-prepared is left, run the command again"
-            ) from None
-        finally:
-            progress.set_stream(None)
+    # Left open: an interrupted generator writes its last progress line when it is collected.
+    progress.set_stream(os.fdopen(os.dup(2), "w"))
+    try:
+        with quiet():
+            yield
+    except (KeyboardInterrupt, Interrupted) as error:
+        number = getattr(error, "signal_number", signal.SIGINT)
+        raise Interrupted(
+            number, "interrupted: nothing half-prepared is left, run the command again"
+        ) from None
+    finally:
+        progress.set_stream(None)
