@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +24,7 @@ from serving.model_server import ModelServer
 from serving.release import Release
 
 MODEL = "digits"
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -167,15 +171,33 @@ def test_two_commands_at_once_are_refused(to):
         Release(to, None).promote(1, "")
 
 
-def test_no_request_fails_while_stable_moves_forth_and_back(release, to, server):
-    """Five threads ask `stable` and the newest version without a pause over six moves."""
+@pytest.fixture
+def process(to):
+    """The server as it is run: a process with --model-config-file that polls; its address."""
+    command = [sys.executable, "-m", "serving.server", "--port", "0"]
+    command += ["--model-config-file", str(to.file), "--file-system-poll-wait-seconds", "0.1"]
+    command += ["--model-config-file-poll-wait-seconds", "0.1"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT
+    ) as child:
+        yield child.stdout.readline().split()[-1]
+        child.terminate()
+
+
+def test_no_request_fails_while_stable_moves_forth_and_back(to, process):
+    """Five threads ask `stable` and the newest version without a pause over seven moves."""
+    with Admin(process, MODEL, wait_s=20) as admin:
+        move_under_load(Release(to, admin), to)
+
+
+def move_under_load(release, to):
     release.promote(1, "")
     stop, lock = threading.Event(), threading.Lock()
     seen: dict[int | None, set[int]] = {"stable": set(), None: set()}
     counts, errors = [0], []
 
     def ask(label):
-        with Client(server.target, MODEL) as client:
+        with Client(release.server.target, MODEL) as client:
             while not stop.is_set():
                 try:
                     answer = client.generate([1], [3], version=label)
@@ -202,7 +224,8 @@ def test_no_request_fails_while_stable_moves_forth_and_back(release, to, server)
     assert errors == []
     assert seen["stable"] == {1, 2, 3}
     assert to.labels() == {"stable": 1}
-    assert counts[0] > 100
+    assert counts[0] > 200
+    print(f"{counts[0]} requests")
 
 
 def test_the_history_is_json_lines(to):
