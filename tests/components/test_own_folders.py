@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import os
@@ -11,10 +12,13 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 from PIL import Image
+from tfx.types import standard_artifacts
 
 from components import datasets
+from components.data_check.record import judge
 from components.datasets.base import Source
 from components.datasets.prepare import prepare
+from components.example_gen.executor import Executor
 from trainer.errors import UserError
 
 
@@ -128,6 +132,37 @@ def test_an_image_outside_the_folder_is_not_read(captioned, tmp_path):
     spec = datasets.resolve("coco_folder", Source(folder=str(captioned)))
     (record,) = stored(prepare(spec, tmp_path / "data"), "more").values()
     assert record["image"].bytes_list.value[0] == b""
+
+
+def test_what_is_wrong_in_a_coco_folder_is_named_after_ingestion(captioned, tmp_path):
+    """Two images that are missing and a caption that is no text, from the folder to the verdict."""
+    source = Source(folder=str(captioned))
+    spec = datasets.resolve("coco_folder", source)
+    examples = standard_artifacts.Examples()
+    examples.uri = str(tmp_path / "examples")
+    Executor(Executor.Context(beam_pipeline_args=["--runner=FnApiRunner"])).Do(
+        {},
+        {"examples": [examples]},
+        {
+            "dataset": "coco_folder",
+            "source": json.dumps(dataclasses.asdict(source)),
+            "splits": json.dumps({"train": "train", "eval": "val"}),
+            "data_dir": str(tmp_path / "data"),
+            "num_shards": 1,
+        },
+    )
+    files = sorted(str(file) for file in (tmp_path / "examples").glob("Split-*/*"))
+    payloads = tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator()
+    verdicts = {j.identity[12:]: j for j in (judge(spec, payload) for payload in payloads)}
+    assert {
+        identity: [f"{p.kind} {p.feature} {p.what}" for p in j.problems]
+        for identity, j in verdicts.items()
+    } == {
+        "train/7": [],
+        "train/8": ["corrupt image missing"],
+        "train/99": ["corrupt image missing"],
+        "val/1": ["corrupt captions with a caption that is not UTF-8"],
+    }
 
 
 @pytest.mark.parametrize("name", ["image_folder", "coco_folder"])
