@@ -6,6 +6,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from components import datasets
@@ -60,19 +61,10 @@ def run_batch(
     to = place.destination()
     number = _version(to, version)
     folder = to.versions()[number]
-    if images is not None:
-        files = batch_plan.image_files(Path(images).resolve())
-        plan = Plan(
-            to.model,
-            number,
-            "caption",
-            images=str(Path(images).resolve()),
-            digest=batch_plan.digest(files),
-            chunk=chunk,
-        )
-    else:
-        wanted = _labels(place.recipe, labels)
-        plan = Plan(to.model, number, "generate", seed, count, wanted, chunk=chunk)
+    drawn = () if images else _labels(place.recipe, labels)
+    plan = _plan(
+        Plan(to.model, number, "generate", seed, count, drawn, chunk=chunk), images, folder
+    )
     target = Path(out).resolve()
     todo = batch_plan.begin(plan, target)
     if todo:
@@ -85,10 +77,24 @@ def run_batch(
     return f"{len(rows) - failed} {kind} by '{to.model}' version {number}{bad}: {where}"
 
 
-def _make(plan: Plan, todo: list[int], folder: Path, out: Path, args: tuple[str, ...]) -> None:
-    # Imported here: Beam takes seconds, and everything that can be refused has been.
+def _plan(generate: Plan, images: str | None, folder: Path) -> Plan:
+    """Fit a plan to what the model can do: captions of `images`, or images without labels."""
+    source = Path(images).resolve() if images else None
+    files = batch_plan.image_files(source) if source else []
+    # Imported here: Beam takes seconds, and what can be refused without it has been.
     with quiet():
         from serving import batch
+
+        asked = batch.inputs_of(folder, "caption" if source else "generate")
+    if source:
+        plan = replace(generate, task="caption", seed=0, count=0, labels=())
+        return replace(plan, images=str(source), digest=batch_plan.digest(files))
+    return generate if "label" in asked else replace(generate, labels=())
+
+
+def _make(plan: Plan, todo: list[int], folder: Path, out: Path, args: tuple[str, ...]) -> None:
+    from serving import batch
+
     try:
         with _terminal(), _progress(plan, out), quiet():
             batch.run(plan, todo, folder, out, args)

@@ -12,6 +12,7 @@ from apache_beam.utils.shared import Shared
 
 from serving import batch_plan
 from serving.batch_plan import Item, Plan
+from serving.errors import ServingError
 
 SIGNATURES = {"generate": "generate_png", "caption": "caption"}
 """The signature that does a task."""
@@ -36,6 +37,29 @@ def run(plan: Plan, todo: Iterable[int], saved_model: Path, out: Path, args: Seq
             | "Spread" >> beam.Reshuffle()
             | "Make" >> beam.ParDo(MakeChunk(plan.task, str(saved_model), str(out)))
         )
+
+
+def inputs_of(saved_model: Path, task: str) -> set[str]:
+    """Return the names of the inputs of the signature that does a task.
+
+    Raises:
+      ServingError: The model has no such signature, or no readable saved_model.pb.
+    """
+    from google.protobuf.message import DecodeError
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    file = saved_model / "saved_model.pb"
+    try:
+        graph = saved_model_pb2.SavedModel.FromString(file.read_bytes()).meta_graphs[0]
+    except (OSError, DecodeError, IndexError) as error:
+        raise ServingError(f"{file} cannot be read: {error}") from None
+    if SIGNATURES[task] not in graph.signature_def:
+        known = ", ".join(sorted(n for n in graph.signature_def if not n.startswith("__")))
+        raise ServingError(
+            f"to {task}, a model needs the signature '{SIGNATURES[task]}'; {saved_model} has: "
+            f"{known}"
+        )
+    return set(graph.signature_def[SIGNATURES[task]].inputs)
 
 
 class MakeChunk(beam.DoFn):

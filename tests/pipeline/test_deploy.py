@@ -171,6 +171,11 @@ def test_mistakes_have_an_answer(place: list[str], tmp_path: Path) -> None:
         genvision("batch", "--out", str(tmp_path / "x"), "--label", "11", *place[:2])
     with pytest.raises(UserError, match="no such label of 'digits'"):
         genvision("batch", "--out", str(tmp_path / "x"), "--version", "best", *place[:2])
+    with pytest.raises(ServingError, match="no image"):
+        genvision("batch", "--out", str(tmp_path / "x"), "--images", str(tmp_path), *place[:2])
+    Image.new("L", (4, 4)).save(tmp_path / "a.png")
+    with pytest.raises(ServingError, match="needs the signature 'caption'"):
+        genvision("batch", "--out", str(tmp_path / "x"), "--images", str(tmp_path), *place[:2])
     assert not (tmp_path / "x").exists()
 
 

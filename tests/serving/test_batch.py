@@ -75,6 +75,14 @@ def test_images_that_cannot_be_read_cost_themselves_only(kit_dir, tmp_path):
     assert "caption" not in rows[1] and "image" in rows[1]["error"].lower()
 
 
+def test_a_model_of_another_kind_is_refused(generator_dir, kit_dir, tmp_path):
+    assert batch.inputs_of(generator_dir, "generate") == {"seed", "label"}
+    with pytest.raises(ServingError, match=r"signature 'caption'; .* has: generate, generate_png"):
+        batch.inputs_of(generator_dir, "caption")
+    with pytest.raises(ServingError, match="cannot be read"):
+        batch.inputs_of(tmp_path, "caption")
+
+
 def test_another_jobs_folder_is_not_touched(tmp_path):
     plan = Plan("digits", 1, "generate", count=3)
     batch_plan.begin(plan, tmp_path / "out")
