@@ -1,0 +1,102 @@
+"""The client over REST: the same answers, versions and typed errors as over gRPC."""
+
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import numpy as np
+import pytest
+
+from serving.client import Client
+from serving.errors import (
+    DeadlineError,
+    NotFoundError,
+    RejectedError,
+    RequestError,
+    UnavailableError,
+)
+
+
+@pytest.fixture(scope="module")
+def rest(server):
+    return f"http://127.0.0.1:{server.rest_port}"
+
+
+def test_answers_equal_those_over_grpc(server, rest):
+    with Client(server.target, "digits") as one, Client(rest, "digits") as other:
+        assert np.array_equal(
+            one.generate([1, 2], [3, 4]).images, other.generate([1, 2], [3, 4]).images
+        )
+        assert other.generate([1], [1]).images.dtype == np.uint8
+        assert one.generate_png([5], [4]) == other.generate_png([5], [4])
+        assert one.status() == other.status()
+        assert {k: str(v) for k, v in one.metadata().items()} == {
+            k: str(v) for k, v in other.metadata().items()
+        }
+
+
+def test_versions_and_labels_choose_and_the_answer_says_which(rest):
+    two = {"a": np.array([1.5], np.float32), "b": np.array([2.0], np.float32)}
+    with Client(rest, "kit") as client:
+        for version, answered in ((None, 2), (1, 1), ("stable", 1)):
+            answer = client.predict("two", two, version)
+            assert (answer.version, answer.outputs["sum"].tolist()) == (answered, [3.5])
+        several = client.predict("", {"x": np.array([1.0], np.float32)}).outputs
+        assert {k: v.tolist() for k, v in several.items()} == {"y": [2.5], "twice": [2.0]}
+        raw = np.array([b"\xff\x00", b"text"], np.object_)
+        answer = client.predict("echo", {"text": raw})
+        assert answer.outputs["text_bytes"].tolist() == raw.tolist()
+
+
+def test_errors_are_typed(rest):
+    with Client(rest, "digits") as client:
+        with pytest.raises(NotFoundError, match=r"Specific\(digits, 9\) \(model 'digits'\)"):
+            client.generate([1], [1], version=9)
+        with pytest.raises(RejectedError, match=r"Missing but required: \{label\}"):
+            client.generate([1])
+        with pytest.raises(RejectedError, match='"caption" not found'):
+            client.caption([b""])
+        with pytest.raises(RequestError, match="over gRPC only") as refused:
+            client._call("ModelService/HandleReloadConfigRequest", None, "ReloadConfigResponse")
+        assert refused.value.code == "UNIMPLEMENTED"
+    with (
+        Client(rest, "kit", timeout_s=0.3) as client,
+        pytest.raises(DeadlineError, match=r"within 0\.3 s"),
+    ):
+        client.predict("slow", {"rounds": np.array([2**31 - 1], np.int32)})
+    with (
+        Client("http://127.0.0.1:1", "m", timeout_s=2) as client,
+        pytest.raises(UnavailableError, match="no model server answers at http://127"),
+    ):
+        client.status()
+
+
+@pytest.mark.parametrize(("code", "calls"), [(503, 3), (500, 1), (429, 1)])
+def test_unavailable_is_tried_again_and_nothing_else(code, calls):
+    asked = []
+
+    class Flaky(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            failing = len(asked) < 3
+            self.send_response(code if failing else 200)
+            body = json.dumps({"error": "not now"} if failing else {}).encode()
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Flaky) as flaky:
+        threading.Thread(target=flaky.serve_forever, daemon=True).start()
+        with Client(f"http://127.0.0.1:{flaky.server_port}", "m") as client:
+            if code == 503:
+                assert client.status() == []
+            else:
+                with pytest.raises(RequestError, match="not now"):
+                    client.status()
+        flaky.shutdown()
+    assert asked == ["/v1/models/m"] * calls

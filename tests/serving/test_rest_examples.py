@@ -1,0 +1,60 @@
+"""REST :classify and :regress on signatures that fit, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+
+import pytest
+from tensorflow.core.example import example_pb2
+
+from serving.rest_examples import _example
+
+
+def ask(server, what: str, body: object) -> tuple[int, dict]:
+    url = f"http://127.0.0.1:{server.rest_port}/v1/models/kit:{what}"
+    request = urllib.request.Request(url, json.dumps(body).encode())
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
+def test_examples_are_classified_and_regressed(server):
+    rows = [{"a": 1}, {"a": [1.5, 2]}]
+    size = [len(_example(row).SerializeToString()) for row in rows]
+    body = {"signature_name": "sizes", "examples": rows}
+    classes = [[["bytes", float(n)]] for n in size]
+    assert ask(server, "classify", body) == (200, {"results": classes})
+    assert ask(server, "regress", body) == (200, {"results": [n + 1.0 for n in size]})
+    shared = example_pb2.Example(features={"feature": {"b": {"bytes_list": {"value": [b"x"]}}}})
+    code, answer = ask(server, "regress", body | {"context": {"b": "x"}})
+    assert code == 200
+    assert answer["results"] == [n + 1.0 + shared.ByteSize() for n in size]
+
+
+def test_values_become_the_feature_that_fits():
+    features = _example({"i": 3, "f": [1, 2.5], "t": ["a", {"b64": "/w=="}]}).features.feature
+    assert list(features["i"].int64_list.value) == [3]
+    assert list(features["f"].float_list.value) == [1.0, 2.5]
+    assert list(features["t"].bytes_list.value) == [b"a", b"\xff"]
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ({}, "When method is classify or regress, key 'examples' must be a list of values"),
+        ({"examples": [1]}, "Example must be a JSON object"),
+        ({"examples": [{"a": None}]}, "Example has a feature that cannot be read: a"),
+        ({"examples": [{"a": {"b64": "!"}}]}, "Example has a feature that cannot be read: a"),
+        ({"examples": [{"a": 2**70}]}, "Example has a feature that cannot be read: a"),
+        ({"examples": [{"a": 1}]}, "No classification inputs found in SignatureDef"),
+        ({"examples": [{"a": 1}], "signature_name": "no"}, "No signature was found with the name"),
+    ],
+)
+def test_refusals(server, body, words):
+    code, answer = ask(server, "classify", body)
+    assert (code, answer["error"][: len(words)]) == (400, words)
