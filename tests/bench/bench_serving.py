@@ -9,6 +9,7 @@ figures alone do not.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import multiprocessing
@@ -19,10 +20,12 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
+import grpc
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -85,16 +88,41 @@ def in_process(folder: Path, jobs: list[tuple[int, int, float]], pipe) -> None: 
         pipe.send(timed(ask(batch), threads, seconds))
 
 
-def over_grpc(target: str, batch: int, threads: int, seconds: float, pipe) -> None:  # type: ignore[no-untyped-def]
-    """Time a server: each thread writes its requests and reads the pixels out of the answers."""
-    from serving.client import Client
+def over_grpc(target: str, batch: int, clients: int, seconds: float, pipe) -> None:  # type: ignore[no-untyped-def]
+    """Time a server: each client writes its requests and reads the pixels out of the answers.
 
-    with Client(target, MODEL) as client:
-        client.predict("generate", _inputs(0, batch))
-        pipe.send(None)
-        pipe.recv()
-        ask = lambda first: client.predict("generate", _inputs(first, batch))  # noqa: E731
-        pipe.send(timed(ask, threads, seconds))
+    All clients share one thread: threads would fight over the interpreter and be what is measured.
+    """
+    pipe.send(asyncio.run(_ask(target, batch, clients, seconds)))
+
+
+async def _ask(target: str, batch: int, clients: int, seconds: float) -> list[float]:
+    times: list[float] = []
+    async with grpc.aio.insecure_channel(
+        target, options=[("grpc.max_receive_message_length", -1)]
+    ) as channel:
+        call = channel.unary_unary(
+            "/tensorflow.serving.PredictionService/Predict",
+            request_serializer=wire.message("PredictRequest").SerializeToString,
+            response_deserializer=wire.message("PredictResponse").FromString,
+        )
+
+        async def client(number: int, until: float) -> None:
+            asked = number
+            while (start := time.perf_counter()) < until:
+                request = wire.message("PredictRequest")()
+                request.model_spec.name, request.model_spec.signature_name = MODEL, "generate"
+                for alias, values in _inputs(asked, batch).items():
+                    wire.fill(request.inputs[alias], values)
+                wire.array((await call(request)).outputs["image"])
+                times.append(time.perf_counter() - start)
+                asked += clients
+
+        await client(0, time.perf_counter() + 0.2)
+        times.clear()
+        until = time.perf_counter() + seconds
+        await asyncio.gather(*(client(number, until) for number in range(clients)))
+    return times
 
 
 @contextlib.contextmanager
@@ -120,8 +148,6 @@ def measured(target: str, batch: int, threads: int, seconds: float) -> list[floa
         target=over_grpc, args=(target, batch, threads, seconds, theirs)
     )
     process.start()
-    ours.recv()
-    ours.send(None)
     times = ours.recv()
     process.join()
     return times
@@ -172,36 +198,27 @@ def swaps(base: Path, requests: int, clients: int = 8) -> dict[str, object]:
     from serving.client import Client
     from serving.errors import RequestError
 
-    errors: list[str] = []
-    versions: dict[int, int] = {}
-    left, lock = iter(range(requests)), threading.Lock()
-    answered = 0
+    outcomes: list[int | str] = []  # the version that answered, or what went wrong
+    left = iter(range(requests))
     with serving(base) as (target, child), Client(target, MODEL) as client:
         wanted = client.predict("generate", _inputs(0, 1)).outputs["image"]
 
         def ask() -> None:
-            nonlocal answered
-            while True:
-                with lock:
-                    if next(left, None) is None:
-                        return
+            for _ in left:
                 try:
                     answer = client.predict("generate", _inputs(0, 1))
-                    if not np.array_equal(answer.outputs["image"], wanted):
-                        errors.append("another image")
                 except RequestError as error:
-                    errors.append(str(error))
+                    outcomes.append(str(error))
                     continue
-                with lock:
-                    answered += 1
-                    versions[answer.version] = versions.get(answer.version, 0) + 1
+                same = np.array_equal(answer.outputs["image"], wanted)
+                outcomes.append(answer.version if same else "another image")
 
         before = _resident(child.pid)
         workers = [threading.Thread(target=ask) for _ in range(clients)]
         for worker in workers:
             worker.start()
         for step, version in enumerate((2, 3, 4, None), 1):
-            while answered + len(errors) < requests * step // 5:
+            while len(outcomes) < requests * step // 5:
                 time.sleep(0.01)
             if version:
                 shutil.copytree(base / "1", base / f"tmp-{version}")
@@ -211,8 +228,10 @@ def swaps(base: Path, requests: int, clients: int = 8) -> dict[str, object]:
         for worker in workers:
             worker.join()
         after = _resident(child.pid)
+    errors = [outcome for outcome in outcomes if isinstance(outcome, str)]
+    versions = dict(sorted(Counter(o for o in outcomes if isinstance(o, int)).items()))
     print(
-        f"{answered} answered, {len(errors)} errors {errors[:3]}, by version {versions}; "
+        f"{len(outcomes)} requests, {len(errors)} errors {errors[:3]}, by version {versions}; "
         f"resident {before:.0f} MiB before, {after:.0f} MiB after",
         flush=True,
     )
@@ -234,9 +253,10 @@ def _row(f: dict[str, float]) -> str:
 @click.option("--requests", default=10_000, show_default=True, help="While versions change.")
 @click.option("--only", type=click.Choice(["compare", "batching", "swaps"]))
 @click.option("--out", type=click.Path(path_type=Path), help="Write the figures as JSON.")
-def main(model_dir: Path, seconds: float, requests: int, only: str | None, out: Path | None) -> None:
+def main(
+    model_dir: Path, seconds: float, requests: int, only: str | None, out: Path | None
+) -> None:
     """Measure a generator's SavedModel served and in process."""
-    wire.message("PredictRequest")
     parts = {
         "compare": lambda base: compare(base, seconds),
         "batching": lambda base: batching(base, seconds),
