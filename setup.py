@@ -17,16 +17,16 @@ setup(
     python_requires=">=3.11,<3.12",  # kfp 2.16 stops at 3.11; the override wheels exist up to 3.11
     packages=find_packages(include=[p for name in TOP_LEVEL for p in (name, f"{name}.*")]),
     package_data={
-        "pipeline": ["configs/*.yaml"],
-        "serving": ["messages.binpb"],
+        "pipeline": ["configs/*.yaml", "configs/beam/*.yaml"],
+        "serving": ["messages.binpb", "compose.yaml", "k8s/**/*"],
         "components": ["schemas/*.pbtxt", "metrics/weights/*", "evaluator/templates/*"],
     },
     install_requires=[
         "apache-beam>=2.77,<2.78",
         "click>=8.1",
         "grpcio>=1.74",
-        "grpcio-health-checking>=1.74",
-        "grpcio-reflection>=1.74",
+        "grpcio-health-checking>=1.74,<1.81",
+        "grpcio-reflection>=1.74,<1.81",  # newer ones ask for protobuf 7, TFX for 6
         "importlib_resources",  # tensorflow-datasets needs it and does not say so
         "jinja2>=3.1",
         "kfp>=2.16.1,<2.17",

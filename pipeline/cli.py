@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from pipeline import data, deploy
+from serving import flags
 from trainer.errors import Interrupted, RunFailed, UserError
 
 _SET = click.option(
@@ -102,10 +103,11 @@ def show(recipe: str, overrides: tuple[str, ...]) -> None:
 @cli.command()
 @click.argument("recipe", default="digits_cgan")
 @_OUTPUT
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", type=click.IntRange(0, 65535), default=8500, show_default=True)
-def serve(recipe: str, output_dir: str | None, host: str, port: int) -> None:
-    """Serve a recipe's pushed model over gRPC until Ctrl-C.
+@flags.listening
+@flags.protection
+@flags.behaviour
+def serve(recipe: str, output_dir: str | None, **options: Any) -> None:
+    """Serve a recipe's pushed model over gRPC (and REST, with --rest-port) until Ctrl-C.
 
     New versions are picked up, until one is promoted: from then on what has a label is served.
     """
@@ -125,8 +127,7 @@ def serve(recipe: str, output_dir: str | None, host: str, port: int) -> None:
         model_base_path=None if file else base,
         model_config_file=file,
         config_poll_s=1.0,
-        host=host,
-        port=port,
+        **flags.resolved(options),
     )
 
 

@@ -1,4 +1,4 @@
-"""The gRPC face: PredictionService, ModelService and health on one port."""
+"""The gRPC face: PredictionService, ModelService, health and reflection on one port."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from serving import config
+from serving import config, reflection
 from serving.bearer import TokenInterceptor
 from serving.cancellation import Cancellation, cancelled
 from serving.classify import classify, multi_inference, regress
@@ -165,7 +165,8 @@ def build(engine: Engine, health: Health) -> grpc.Server:
         PredictionService(engine), server
     )
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(engine.core), server)
-    server.add_generic_rpc_handlers((health.handler(),))
+    health.add_to(server)
+    reflection.enable(server)
     return server
 
 

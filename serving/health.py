@@ -1,68 +1,26 @@
-"""The grpc.health.v1 service: SERVING for the names TensorFlow Serving uses."""
+"""Health: what probes and balancers ask a server."""
 
 from __future__ import annotations
 
 import grpc
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-from google.protobuf.descriptor_pb2 import FieldDescriptorProto as Field
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-SERVICE = "grpc.health.v1.Health"
-NAMES = ("", "ModelService", "PredictionService")
-SERVING, NOT_SERVING, SERVICE_UNKNOWN = 1, 2, 3
-
-
-def _file() -> descriptor_pb2.FileDescriptorProto:
-    """Describe grpc/health/v1/health.proto, of which only these two messages are needed."""
-    file = descriptor_pb2.FileDescriptorProto(
-        name="grpc/health/v1/health.proto", package="grpc.health.v1", syntax="proto3"
-    )
-    request = file.message_type.add(name="HealthCheckRequest")
-    request.field.add(name="service", number=1, type=Field.TYPE_STRING, label=Field.LABEL_OPTIONAL)
-    response = file.message_type.add(name="HealthCheckResponse")
-    states = response.enum_type.add(name="ServingStatus")
-    for number, name in enumerate(("UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN")):
-        states.value.add(name=name, number=number)
-    response.field.add(
-        name="status",
-        number=1,
-        type=Field.TYPE_ENUM,
-        label=Field.LABEL_OPTIONAL,
-        type_name=".grpc.health.v1.HealthCheckResponse.ServingStatus",
-    )
-    return file
-
-
-# A pool of its own: the process may also hold the package that registers the same file.
-_POOL = descriptor_pool.DescriptorPool()
-_POOL.Add(_file())
-HealthCheckRequest = message_factory.GetMessageClass(
-    _POOL.FindMessageTypeByName("grpc.health.v1.HealthCheckRequest")
-)
-HealthCheckResponse = message_factory.GetMessageClass(
-    _POOL.FindMessageTypeByName("grpc.health.v1.HealthCheckResponse")
-)
+# The names TensorFlow Serving's `--enable_grpc_healthcheck_service` answers to.
+NAMES = (health.OVERALL_HEALTH, "ModelService", "PredictionService")
 
 
 class Health:
     """Health of the server as a whole; `leave` tells balancers to go before it stops."""
 
     def __init__(self) -> None:
-        self._status = SERVING
+        self._service = health.HealthServicer()
+        for name in NAMES:
+            self._service.set(name, health_pb2.HealthCheckResponse.SERVING)
 
     def leave(self) -> None:
-        """Answer NOT_SERVING from now on."""
-        self._status = NOT_SERVING
+        """Answer NOT_SERVING from now on, also to those who watch."""
+        self._service.enter_graceful_shutdown()
 
-    def handler(self) -> grpc.GenericRpcHandler:
-        """Return the gRPC handler of Health.Check; Watch stays UNIMPLEMENTED."""
-        check = grpc.unary_unary_rpc_method_handler(
-            self._check,
-            request_deserializer=HealthCheckRequest.FromString,
-            response_serializer=HealthCheckResponse.SerializeToString,
-        )
-        return grpc.method_handlers_generic_handler(SERVICE, {"Check": check})
-
-    def _check(self, request, context):  # type: ignore[no-untyped-def]
-        if request.service not in NAMES:
-            context.abort(grpc.StatusCode.NOT_FOUND, "unknown service")
-        return HealthCheckResponse(status=self._status)
+    def add_to(self, server: grpc.Server) -> None:
+        """Add the health service: Check and Watch."""
+        health_pb2_grpc.add_HealthServicer_to_server(self._service, server)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
+import time
 
 import pytest
 import tensorflow as tf
@@ -171,9 +172,17 @@ def test_swapping_under_load_fails_no_request(base, generator_dir, push):
     threads = [threading.Thread(target=ask) for _ in range(4)]
     for thread in threads:
         thread.start()
+
+    def await_answer_by(version):
+        deadline = time.monotonic() + 30
+        while version not in seen and not errors and time.monotonic() < deadline:
+            time.sleep(0.001)
+
+    await_answer_by(1)
     for version in (2, 3, 4):
         push(generator_dir, base, version)
         model.poll()
+    await_answer_by(4)
     shutil.rmtree(base / "4")
     model.poll()
     stop.set()

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import grpc
 import pytest
+from google.protobuf.descriptor_pool import DescriptorPool
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (
+    ProtoReflectionDescriptorDatabase,
+)
 from tensorflow.core.example import example_pb2
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import (
@@ -16,7 +21,7 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-from serving.health import HealthCheckRequest, HealthCheckResponse
+from serving.model_server import serve_folder
 
 
 @pytest.fixture(scope="module")
@@ -146,11 +151,29 @@ def test_a_signature_that_fits_classifies_and_regresses(prediction):
 
 
 def test_health_knows_the_servers_names(channel):
-    check = channel.unary_unary(
-        "/grpc.health.v1.Health/Check",
-        request_serializer=HealthCheckRequest.SerializeToString,
-        response_deserializer=HealthCheckResponse.FromString,
-    )
+    check = health_pb2_grpc.HealthStub(channel).Check
     for name in ("", "ModelService", "PredictionService"):
-        assert check(HealthCheckRequest(service=name), timeout=10).status == 1
-    assert refusal(check, HealthCheckRequest(service="x"))[0] == "NOT_FOUND"
+        assert check(health_pb2.HealthCheckRequest(service=name), timeout=10).status == 1
+    assert refusal(check, health_pb2.HealthCheckRequest(service="x"))[0] == "NOT_FOUND"
+
+
+def test_those_who_watch_health_are_told_before_the_server_stops(tmp_path, kit_dir, push):
+    push(kit_dir, tmp_path / "kit", 1)
+    with (
+        serve_folder("kit", tmp_path / "kit", port=0) as server,
+        grpc.insecure_channel(server.target) as channel,
+    ):
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
+        server.health.leave()
+        assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        watch.cancel()
+
+
+def test_reflection_lists_services_and_describes_them(channel):
+    database = ProtoReflectionDescriptorDatabase(channel)
+    assert {"tensorflow.serving.PredictionService", "tensorflow.serving.ModelService"} <= set(
+        database.get_services()
+    )
+    service = DescriptorPool(database).FindServiceByName("tensorflow.serving.PredictionService")
+    assert service.FindMethodByName("Predict").input_type.name == "PredictRequest"
