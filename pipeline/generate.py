@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from components import datasets
 from pipeline import config
 from pipeline.paths import Paths, check_output, shown
 from pipeline.served import check_pushed, server
@@ -50,7 +49,7 @@ def generate_sheet(
       UserError: A label the model does not know, or no model was pushed yet.
     """
     resolved = config.load(recipe)
-    names = datasets.get(resolved.data.dataset).label_names
+    names = config.data_settings(resolved).label_names
     check_labels(recipe, labels, names)
     folder = out.endswith("/") or Path(out).is_dir()
     check_output(Path(out) / "x.png" if Path(out).is_dir() else Path(out))

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from components import datasets
+from pipeline import config
 from pipeline.console import Console
 from pipeline.lineage import Output
 from pipeline.paths import Paths, shown
@@ -61,7 +61,7 @@ def tell(
         _ask(recipe, paths, console)
     cached = sum(result.state == "cached" for result in results.values())
     console.line(f"took     {seconds:.0f} s, {cached} of {len(results)} nodes from the cache")
-    _suggest(recipe, console)
+    _suggest(recipe, paths, console)
     return verdict
 
 
@@ -100,7 +100,7 @@ def _ask(recipe: Recipe, paths: Paths, console: Console) -> None:
     """Send one real gRPC request to the embedded server on the pushed version."""
     console.pending("asking the pushed version")
     model = recipe.push.model_name
-    names = datasets.get(recipe.data.dataset).label_names
+    names = config.data_settings(recipe).label_names
     seeds = list(range(len(names) or 10))
     log = paths.logs / "server.log"
     with server(model, paths.serving(model), log) as target, Client(target, model) as client:
@@ -115,11 +115,18 @@ def _ask(recipe: Recipe, paths: Paths, console: Console) -> None:
     )
 
 
-def _suggest(recipe: Recipe, console: Console) -> None:
+def _suggest(recipe: Recipe, paths: Paths, console: Console) -> None:
+    """Print three commands that work from here, for this recipe and this output folder."""
     command = shown(Path(sys.argv[0]).absolute())
+    # A recipe file of one's own is known to later commands by the copy beside its runs.
+    packaged = recipe.name in config.names()
+    name = recipe.name if packaged else shown(paths.output / "recipe.yaml")
+    here = paths.output == Paths.of(recipe.name).output
+    folder = "" if here else f" --output-dir {shown(paths.output)}"
+    label = " --label 0" if config.data_settings(recipe).label_names else ""
     console.line()
     console.line("try next")
-    console.line(f"         {command} generate --label 7 --count 16 --seed 1 --out sheet.png")
+    console.line(f"         {command} generate --recipe {name}{folder}{label} --count 16 --seed 1")
     more = recipe.train.steps * 2
-    console.line(f"         {command} run {recipe.name} --set train.steps={more}")
-    console.line(f"         {command} serve {recipe.name}")
+    console.line(f"         {command} run {name}{folder} --set train.steps={more}")
+    console.line(f"         {command} serve {name}{folder}")
