@@ -176,8 +176,11 @@ def inspect(recipe: str, stage: str, **options: Any) -> None:
     click.echo(inspect_stage(recipe, stage, **options))
 
 
-cli.add_command(data.data)
-for _command in deploy.COMMANDS:
+COMMANDS = (
+    data.data,
+    *deploy.COMMANDS,
+)
+for _command in COMMANDS:
     cli.add_command(_command)
 
 

@@ -51,7 +51,7 @@ BUDGETS = {
     "digits": Budget(epochs=40),
     "mnist": Budget(epochs=6, batch=128),
     "fashion_mnist": Budget(epochs=12, batch=128, turn=0.0, zoom=0.05, shift=0.04, flip=True),
-    "cifar10": Budget(width=64, epochs=20, batch=128, turn=0.0, zoom=0.0, shift=0.1, flip=True),
+    "cifar10": Budget(width=40, epochs=14, batch=128, turn=0.0, zoom=0.0, shift=0.1, flip=True),
 }
 
 
