@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
@@ -20,9 +21,10 @@ class Bound(BaseModel):
 
 
 class Evaluation(BaseModel):
-    """How to sample, what to compare with and what to demand.
+    """How to sample images, what to compare them with and what to demand.
 
     Attributes:
+      task: What the model makes.
       extractor: A packaged feature extractor, or the path of a weights file.
       samples: Images to generate, from seeds `seed_offset` to `seed_offset` + `samples` - 1;
         labels go round the classes.
@@ -36,6 +38,7 @@ class Evaluation(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    task: Literal["image"] = "image"
     extractor: str
     samples: PositiveInt = 2000
     seed_offset: Annotated[int, Field(ge=0)] = 0
@@ -46,18 +49,59 @@ class Evaluation(BaseModel):
     batch_size: PositiveInt = 250
 
 
-def parse(text: str) -> Evaluation:
-    """Read the settings from JSON.
+class CaptionEvaluation(BaseModel):
+    """Which held-out images to caption, and what to demand of the captions.
+
+    Attributes:
+      task: What the model makes.
+      limit: Held-out images to caption at most, chosen by a hash of their ids; None: all.
+      permutations: Foreign images that each caption's loss is also measured with, for
+        `image_dependence`; 0 leaves that figure out.
+      seed: Decides which foreign images.
+      reference_split: Split to caption; held out from training.
+      comparison_split: Split the model was trained on: which captions are new, which constant
+        caption is best.
+      thresholds: Absolute bounds; without any, no model is blessed.
+      margins: Name -> how much worse than the baseline is allowed, as a share of its figure.
+      batch_size: Images per call of the model; changes the speed only.
+      gallery: Images the report shows.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    task: Literal["caption"] = "caption"
+    limit: Annotated[int, Field(ge=2)] | None = None
+    permutations: Annotated[int, Field(ge=0)] = 2
+    seed: Annotated[int, Field(ge=0)] = 0
+    reference_split: str = "eval"
+    comparison_split: str = "train"
+    thresholds: tuple[Bound, ...] = ()
+    margins: dict[str, Annotated[float, Field(ge=0)]] = {}
+    batch_size: PositiveInt = 16
+    gallery: PositiveInt = 12
+
+
+def parse(text: str) -> Evaluation | CaptionEvaluation:
+    """Read the settings from JSON; those with `"task": "caption"` are about captions.
 
     Raises:
       UserError: Not JSON, an unknown or missing field, or a value out of range.
     """
+    kind = CaptionEvaluation if _task(text) == "caption" else Evaluation
     try:
-        return Evaluation.model_validate_json(text)
+        return kind.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "it"
         raise UserError(
             f"the evaluation settings are not usable: {where}: {first['msg']}; "
-            f"fields: {', '.join(Evaluation.model_fields)}"
+            f"fields: {', '.join(kind.model_fields)}"
         ) from error
+
+
+def _task(text: str) -> object:
+    try:
+        content = json.loads(text)
+    except ValueError:
+        return None
+    return content.get("task") if isinstance(content, dict) else None

@@ -22,12 +22,14 @@ class Metric(NamedTuple):
       protocol: The figure's scale belongs to the extractor and its bias to the sample count, so
         the reported name carries both: `fid` becomes `fid_digits-cnn_2k`.
       meaning: One line for the report.
+      task: "image" or "caption": what the model makes.
     """
 
     path: str
     better: str
     protocol: bool
     meaning: str
+    task: str = "image"
 
 
 _HERE = "components.metrics"
@@ -100,6 +102,11 @@ METRICS: dict[str, Metric] = {
         "samples nearer to training data than 99 % of held-out data; lower is better",
     ),
 }
+
+
+def of_task(task: str) -> list[str]:
+    """Return the names of a task's metrics in the order of the table."""
+    return [name for name, metric in METRICS.items() if metric.task == task]
 
 
 def get(name: str) -> Callable:

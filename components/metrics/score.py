@@ -32,7 +32,7 @@ def score_all(evidence: Evidence, extractor: str) -> dict[str, Score]:
     # Threads of the linear algebra library spin: on a busy machine they cost these small matrices
     # twenty times what they save.
     with threadpool_limits(1, "blas"):
-        for name in metrics.METRICS:
+        for name in metrics.of_task("image"):
             score = metrics.get(name)(evidence)
             if score is not None:
                 scores[metrics.full_name(name, extractor, len(evidence.samples))] = score
