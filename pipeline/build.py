@@ -22,7 +22,6 @@ from pipeline import code, config
 from pipeline.nodes import IN_MEMORY_BEAM
 from pipeline.paths import Paths
 from pipeline.recipe import Recipe
-from trainer.settings import TrainerConfig
 
 
 def create_pipeline(recipe: Recipe, paths: Paths) -> pipeline.Pipeline:
@@ -89,7 +88,7 @@ def _model_components(recipe: Recipe, paths: Paths, examples: BaseChannel) -> li
         examples=examples,
         train_args=trainer_pb2.TrainArgs(splits=["train"]),
         eval_args=trainer_pb2.EvalArgs(splits=["eval"]),
-        custom_config={"trainer": _trainer_config(recipe, paths).model_dump_json()},
+        custom_config={"trainer": _trainer_config(recipe, paths)},
     )
     evaluator = GenerativeEvaluator(
         model=trainer.outputs["model"],
@@ -133,13 +132,6 @@ def _keyed_by_code(component: BaseBeamComponent, *folders: str) -> None:
     component.with_beam_pipeline_args([f"--job_name={name}-{code.fingerprint(*folders)}"])
 
 
-def _trainer_config(recipe: Recipe, paths: Paths) -> TrainerConfig:
-    """Tell the trainer what it needs and no more: another threshold must not train anew."""
-    return TrainerConfig(
-        data=config.data_settings(recipe),
-        model=recipe.model,
-        train=recipe.train,
-        checkpoint_root=str(paths.checkpoints),
-        code=code.fingerprint("trainer"),
-        recipe=config.dump_sections(recipe, ("name", "description", "data", "model", "train")),
-    )
+def _trainer_config(recipe: Recipe, paths: Paths) -> str:
+    rest = {"checkpoint_root": str(paths.checkpoints), "code": code.fingerprint("trainer")}
+    return config.trainer_config(recipe, **rest).model_dump_json()

@@ -11,10 +11,12 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from components import datasets
-from pipeline.recipe import Recipe
+from pipeline.recipe import RECIPES, CaptionRecipe, Recipe
+from trainer.caption_settings import CaptionConfig, CaptionData
 from trainer.errors import UserError, unknown_name
-from trainer.models import FAMILIES
-from trainer.settings import DataSettings
+from trainer.gan_settings import GanConfig
+from trainer.models import FAMILIES, task_of
+from trainer.settings import DataSettings, TrainerConfig
 
 CONFIGS = Path(__file__).parent / "configs"
 
@@ -41,12 +43,11 @@ def load(recipe: str, overrides: Iterable[str] = ()) -> Recipe:
     tree = _read(_find(recipe))
     for override in overrides:
         _set(tree, override)
+    kind = RECIPES[task_of(_family(tree))]
     try:
-        resolved = Recipe.model_validate(tree)
+        resolved = kind.model_validate(tree)
     except ValidationError as error:
-        raise UserError("; ".join(_explain(detail) for detail in error.errors())) from None
-    if resolved.model.family not in FAMILIES:
-        raise unknown_name("model family", resolved.model.family, FAMILIES)
+        raise UserError("; ".join(_explain(kind, detail) for detail in error.errors())) from None
     data_settings(resolved)
     return resolved
 
@@ -62,13 +63,39 @@ def dump_sections(recipe: Recipe, sections: Iterable[str]) -> str:
     return yaml.safe_dump(tree, sort_keys=False, width=100)
 
 
-def data_settings(recipe: Recipe) -> DataSettings:
+def trainer_config(recipe: Recipe, **rest: str) -> TrainerConfig:
+    """Tell the trainer what it needs and no more: another threshold must not train anew.
+
+    Args:
+      recipe: Whose data, model and train sections.
+      **rest: `checkpoint_root` and `code`.
+    """
+    kind = CaptionConfig if isinstance(recipe, CaptionRecipe) else GanConfig
+    text = dump_sections(recipe, ("name", "description", "data", "model", "train"))
+    return kind.model_validate(
+        {
+            "data": data_settings(recipe),
+            "model": recipe.model,
+            "train": recipe.train,
+            "recipe": text,
+            **rest,
+        }
+    )
+
+
+def data_settings(recipe: Recipe) -> DataSettings | CaptionData:
     """Tell the trainer what its data look like, from the data set's own description.
 
     Raises:
-      UserError: The data set is unknown, or its images differ in size.
+      UserError: The data set is unknown, has no captions to learn, or images of many sizes.
     """
     spec = datasets.resolve(recipe.data.dataset, recipe.data.source)
+    if isinstance(recipe, CaptionRecipe):
+        if not spec.captions_feature:
+            raise UserError(
+                f"data set '{spec.name}' has no captions; family '{recipe.model.family}' needs them"
+            )
+        return CaptionData(dataset=spec.name, length=recipe.captions.length)
     height, width, channels = spec.image_shape
     if height is None or width is None:
         raise UserError(
@@ -78,6 +105,13 @@ def data_settings(recipe: Recipe) -> DataSettings:
     return DataSettings(
         dataset=spec.name, image_shape=(height, width, channels), label_names=spec.label_names
     )
+
+
+def label_names(recipe: Recipe) -> tuple[str, ...]:
+    """Return the classes that the model can be asked for; none for an unconditional family."""
+    if not FAMILIES[recipe.model.family].conditional:
+        return ()
+    return tuple(datasets.resolve(recipe.data.dataset, recipe.data.source).label_names)
 
 
 def header(name: str) -> str:
@@ -155,21 +189,33 @@ def _item(node: Any, part: str, key: str) -> Any:
     return node[int(part)]
 
 
-def _explain(detail: ErrorDetails) -> str:
+def _family(tree: dict[str, Any]) -> str:
+    """Return the model family that a recipe names: it decides which settings there are."""
+    section = tree.get("model")
+    name = section.get("family") if isinstance(section, dict) else None
+    if not isinstance(name, str):
+        raise UserError(
+            "recipe key 'model.family' is missing: give it in the recipe or with "
+            "--set model.family=..."
+        )
+    return name
+
+
+def _explain(kind: type[Recipe], detail: ErrorDetails) -> str:
     """Turn one of pydantic's findings into a line a person can act on."""
     path = [str(part) for part in detail["loc"]]
     key, given = ".".join(path), detail["input"]
     if detail["type"] == "extra_forbidden":
-        known = _siblings(path)
+        known = _siblings(kind, path)
         return str(unknown_name("recipe key", key, known))
     if detail["type"] == "missing":
         return f"recipe key '{key}' is missing: give it in the recipe or with --set {key}=..."
     return f"recipe key '{key}' is {given!r}: {detail['msg'][0].lower()}{detail['msg'][1:]}"
 
 
-def _siblings(path: list[str]) -> list[str]:
+def _siblings(kind: type[Recipe], path: list[str]) -> list[str]:
     """List the keys that are valid beside the last part of `path`, as full dotted keys."""
-    section: Any = Recipe
+    section: Any = kind
     for part in path[:-1]:
         if part.isdecimal():  # a position in a list: its items' type
             section = get_args(section)[0]

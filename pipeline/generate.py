@@ -49,7 +49,7 @@ def generate_sheet(
       UserError: A label the model does not know, or no model was pushed yet.
     """
     resolved = config.load(recipe)
-    names = config.data_settings(resolved).label_names
+    names = config.label_names(resolved)
     check_labels(recipe, labels, names)
     folder = out.endswith("/") or Path(out).is_dir()
     check_output(Path(out) / "x.png" if Path(out).is_dir() else Path(out))

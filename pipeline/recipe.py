@@ -7,7 +7,10 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from components.data_check.settings import Checks
 from components.datasets.base import Source
 from components.evaluator.settings import Evaluation
-from trainer.settings import ModelSettings, Settings, TrainSettings
+from trainer.caption_settings import CaptionModel, CaptionTrain
+from trainer.gan_settings import GanModel, GanTrain
+from trainer.models import Task
+from trainer.settings import Settings
 
 
 class Data(Settings):
@@ -52,18 +55,36 @@ class Beam(Settings):
 
 
 class Recipe(Settings):
-    """Everything about a run."""
+    """Everything about a run; the subclasses narrow what depends on its task."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="also the pipeline's name")
     description: str
     data: Data
     checks: Checks = Checks()
-    captions: Captions = Captions()
-    model: ModelSettings
-    train: TrainSettings
+    model: GanModel | CaptionModel
+    train: GanTrain | CaptionTrain
     evaluate: Evaluation
     push: Push
     beam: Beam = Beam()
     cache: bool = Field(
         True, description="reuse a node's outputs when nothing it depends on changed"
     )
+
+
+class ImageRecipe(Recipe):
+    """A run that trains a generator of images."""
+
+    model: GanModel
+    train: GanTrain
+
+
+class CaptionRecipe(Recipe):
+    """A run that trains a captioner."""
+
+    captions: Captions = Captions()
+    model: CaptionModel
+    train: CaptionTrain
+
+
+RECIPES: dict[Task, type[Recipe]] = {"image": ImageRecipe, "caption": CaptionRecipe}
+"""The settings of a run by what its model family makes."""

@@ -100,7 +100,7 @@ def _ask(recipe: Recipe, paths: Paths, console: Console) -> None:
     """Send one real gRPC request to the embedded server on the pushed version."""
     console.pending("asking the pushed version")
     model = recipe.push.model_name
-    names = config.data_settings(recipe).label_names
+    names = config.label_names(recipe)
     seeds = list(range(len(names) or 10))
     log = paths.logs / "server.log"
     with server(model, paths.serving(model), log) as target, Client(target, model) as client:
@@ -123,7 +123,7 @@ def _suggest(recipe: Recipe, paths: Paths, console: Console) -> None:
     name = recipe.name if packaged else shown(paths.output / "recipe.yaml")
     here = paths.output == Paths.of(recipe.name).output
     folder = "" if here else f" --output-dir {shown(paths.output)}"
-    label = " --label 0" if config.data_settings(recipe).label_names else ""
+    label = " --label 0" if config.label_names(recipe) else ""
     console.line()
     console.line("try next")
     console.line(f"         {command} generate --recipe {name}{folder}{label} --count 16 --seed 1")

@@ -13,13 +13,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from trainer import export, input
 from trainer.augment import translate
 from trainer.export import GeneratorModule
-from trainer.input import to_uint8
+from trainer.gan_settings import GanConfig
+from trainer.input import Images, to_uint8
 from trainer.logs import sheet
 from trainer.losses import LOSSES, r1_penalty
 from trainer.models.base import GanFamily
-from trainer.settings import TrainerConfig
 
 SHEET_COLUMNS = 10
 
@@ -33,6 +34,7 @@ class AdversarialTask:
     Attributes:
       step: int64 variable, generator updates done.
       images_per_step: Real images one step consumes.
+      examples: Training images there are.
       metric_names: Names of the values that `train` returns.
     """
 
@@ -45,8 +47,9 @@ class AdversarialTask:
         "gradient_g",
     )
 
-    def __init__(self, config: TrainerConfig, family: GanFamily) -> None:
+    def __init__(self, config: GanConfig, family: GanFamily, data: Images) -> None:
         train = config.train
+        self.data, self.examples = data, len(data.labels)
         keras.utils.set_random_seed(train.seed)
         self.config, self.conditional = config, family.conditional
         self.step = tf.Variable(0, dtype=tf.int64, name="step")
@@ -79,6 +82,21 @@ class AdversarialTask:
         draw = lambda seed: tf.random.stateless_normal([size], tf.stack([seed, seed]))  # noqa: E731
         return tf.map_fn(draw, seeds, fn_output_signature=tf.TensorSpec([size], tf.float32))
 
+    def batches(self) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+        """Yield shuffled batches from the present step on."""
+        seed, step = self.config.train.seed, int(self.step)
+        return iter(input.batches(self.data, self.images_per_step, seed, step))
+
+    def real_sheet(self) -> np.ndarray:
+        """Lay out real images like the samples, a class per row: uint8[H,W,C]."""
+        columns, data = SHEET_COLUMNS, self.config.data
+        if not data.classes:
+            return sheet(self.data.images[: columns * columns], columns)
+        rows = [self.data.images[self.data.labels == n][:columns] for n in range(data.classes)]
+        blank = np.zeros((columns, *data.image_shape), np.uint8)
+        filled = [np.concatenate([row, blank])[:columns] for row in rows]
+        return sheet(np.concatenate(filled), columns)
+
     def sheet(self) -> np.ndarray:
         """Draw the averaged generator's images of fixed noise: uint8[H,W,C], a class per row."""
         rows = self.config.data.classes or SHEET_COLUMNS
@@ -91,6 +109,11 @@ class AdversarialTask:
         """Wrap the averaged generator for export."""
         classes = self.config.data.classes if self.conditional else 0
         return GeneratorModule(self.averaged, self.noise, classes)
+
+    def save(self, folder: str, seconds: float) -> None:
+        """Export the averaged generator with its card."""
+        card = export.card(self.config, self.examples, seconds)
+        export.save(self.module(), folder, self.config, card)
 
     @tf.function
     def train(self, batches: Iterator[tuple[tf.Tensor, tf.Tensor]], count: tf.Tensor) -> tf.Tensor:

@@ -9,8 +9,8 @@ import keras
 import tensorflow as tf
 from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 
+from trainer.gan_settings import GanConfig
 from trainer.input import to_uint8
-from trainer.settings import TrainerConfig
 
 EXTRA = "assets.extra"
 WARMUP = "tf_serving_warmup_requests"
@@ -73,7 +73,7 @@ def _encode(images: tf.Tensor) -> tf.Tensor:
     return tf.map_fn(tf.io.encode_png, images, fn_output_signature=tf.string)
 
 
-def save(module: GeneratorModule, folder: str, config: TrainerConfig, card: str) -> None:
+def save(module: GeneratorModule, folder: str, config: GanConfig, card: str) -> None:
     """Write the SavedModel with everything that travels with it.
 
     Args:
@@ -93,6 +93,22 @@ def save(module: GeneratorModule, folder: str, config: TrainerConfig, card: str)
                 predict_log=prediction_log_pb2.PredictLog(request=request)
             )
             writer.write(log.SerializeToString())
+
+
+def card(config: GanConfig, examples: int, seconds: float) -> str:
+    """Write the model card: what it is, what it learned from, how to ask it."""
+    data, train = config.data, config.train
+    classes = f", classes {', '.join(data.label_names)}" if data.classes else ""
+    inputs = "seed: int64[B]" + (", label: int64[B]" if data.classes else "")
+    return f"""# {config.model.family} on {data.dataset}
+
+- Data: {examples:,} training images of shape {data.image_shape}{classes}
+- Training: {train.steps:,} steps of {train.batch_size} images in {seconds:.0f} s, loss {train.loss}
+- Signatures: `generate` ({inputs}) -> image: uint8[B,H,W,C]; `generate_png` -> png: string[B]
+- The same seed gives the same image on this model, whatever the batch around it.
+- Scores and verdict are in the evaluation report of the run that made it; recipe: recipe.yaml.
+- Not for: standing in for real data where a person's handwriting or identity matters.
+"""
 
 
 def _warmup_requests(conditional: bool) -> list[predict_pb2.PredictRequest]:

@@ -15,30 +15,39 @@ from trainer.errors import Interrupted, RunFailed
 from trainer.interrupt import StopOnSignal
 from trainer.logs import RunFolder
 from trainer.progress import Progress
-from trainer.settings import TrainSettings
+from trainer.settings import LoopSettings
 
 
 class Task(Protocol):
     """What the loop needs to know of whatever is being trained."""
 
     step: tf.Variable
-    images_per_step: int
     metric_names: tuple[str, ...]
+    examples: int
+    """Training examples, for the model card."""
 
     def trackables(self) -> dict[str, Any]:
         """Return everything a checkpoint must hold."""
+
+    def batches(self) -> Iterator[Any]:
+        """Yield training batches from the present step on, the same whenever it was reached."""
 
     def train(self, batches: Iterator[Any], count: tf.Tensor) -> tf.Tensor:
         """Run `count` steps; return the mean of each metric, float32[len(metric_names)]."""
 
     def sheet(self) -> np.ndarray:
-        """Draw the fixed-noise sheet: uint8[H,W,C]."""
+        """Draw what the model makes of fixed inputs: uint8[H,W,C]."""
+
+    def real_sheet(self) -> np.ndarray:
+        """Draw what it should look like: uint8[H,W,C]."""
+
+    def save(self, folder: str, seconds: float) -> None:
+        """Export the model as a SavedModel with its card, after `seconds` of training."""
 
 
 def run(
     task: Task,
-    batches: Iterator[Any],
-    train: TrainSettings,
+    train: LoopSettings,
     logs: RunFolder,
     checkpoints: Checkpoints,
 ) -> None:
@@ -49,6 +58,7 @@ def run(
       Interrupted: SIGINT or SIGTERM came; the state was saved first.
     """
     step, began = int(task.step), time.monotonic() - logs.seconds_spent
+    batches = task.batches()
     if step == 0:
         logs.image(sheet_name(0), 0, task.sheet())
     with StopOnSignal() as stop, Progress("training", train.steps, "step", step) as progress:

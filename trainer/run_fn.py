@@ -7,31 +7,31 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
-from trainer import checkpoint, export, input, loop, models, progress
+from trainer import checkpoint, loop, models, progress
 from trainer.errors import UserError
 from trainer.features import MANIFEST
-from trainer.logs import RunFolder, sheet
-from trainer.settings import TrainerConfig
+from trainer.logs import RunFolder
 
 
 def run_fn(fn_args: Any) -> None:
     """Train as `fn_args.custom_config["trainer"]` says and export what came of it.
 
     Args:
-      fn_args: TFX's `FnArgs`; used are `train_files`, `serving_model_dir`, `model_run_dir` and
-        `custom_config["trainer"]`, a `TrainerConfig` as JSON.
+      fn_args: TFX's `FnArgs`; used are `train_files`, `eval_files`, `transform_output`,
+        `serving_model_dir`, `model_run_dir` and `custom_config["trainer"]`, the JSON of the
+        `TrainerConfig` that belongs to its model family.
 
     Raises:
       UserError: The settings do not fit the data.
       RunFailed: Training diverged.
       Interrupted: A signal stopped it; the state is saved and the next call goes on from there.
     """
-    config = TrainerConfig.model_validate_json(fn_args.custom_config["trainer"])
-    data = input.load(fn_args.train_files, config.data)
-    task = models.family(config.model.family).task(config)
+    text = fn_args.custom_config["trainer"]
+    family = models.family(json.loads(text)["model"]["family"])
+    config = family.config.model_validate_json(text)
+    task = family.task(config, fn_args)
 
     # Where earlier work of this very recipe on these very data lies, if there is any.
     folder = Path(config.checkpoint_root) / checkpoint.key(
@@ -47,15 +47,13 @@ def run_fn(fn_args: Any) -> None:
     options = config.model_dump_json(indent=2, exclude={"recipe"})
     logs = RunFolder(folder / "run", options, config.recipe, step)
     try:
-        logs.image("reals", step, _reals(data, config))
-        batches = input.batches(data, task.images_per_step, config.train.seed, step)
-        loop.run(task, iter(batches), config.train, logs, checkpoints)
+        logs.image("reals", step, task.real_sheet())
+        loop.run(task, config.train, logs, checkpoints)
     finally:
         logs.close()
 
     # Hand over. The checkpoints go last: until then the export can be repeated from them.
-    card = _card(config, len(data.labels), logs.seconds_spent)
-    export.save(task.module(), fn_args.serving_model_dir, config, card)
+    task.save(fn_args.serving_model_dir, logs.seconds_spent)
     shutil.copytree(logs.folder, fn_args.model_run_dir, dirs_exist_ok=True)
     checkpoints.discard()
 
@@ -67,30 +65,3 @@ def _fingerprint(patterns: list[str]) -> str:
         raise UserError(f"no {MANIFEST} beside the training examples: {manifest} is missing")
     with tf.io.gfile.GFile(str(manifest)) as file:
         return str(json.load(file)["fingerprint"])
-
-
-def _reals(data: input.Images, config: TrainerConfig) -> np.ndarray:
-    """Lay out real images like the samples: a class per row."""
-    columns = 10
-    if not config.data.classes:
-        return sheet(data.images[: columns * columns], columns)
-    rows = [data.images[data.labels == label][:columns] for label in range(config.data.classes)]
-    blank = np.zeros((columns, *config.data.image_shape), np.uint8)
-    filled = [np.concatenate([row, blank])[:columns] for row in rows]
-    return sheet(np.concatenate(filled), columns)
-
-
-def _card(config: TrainerConfig, examples: int, seconds: float) -> str:
-    """Write the model card: what it is, what it learned from, how to ask it."""
-    data, train = config.data, config.train
-    classes = f", classes {', '.join(data.label_names)}" if data.classes else ""
-    inputs = "seed: int64[B]" + (", label: int64[B]" if data.classes else "")
-    return f"""# {config.model.family} on {data.dataset}
-
-- Data: {examples:,} training images of shape {data.image_shape}{classes}
-- Training: {train.steps:,} steps of {train.batch_size} images in {seconds:.0f} s, loss {train.loss}
-- Signatures: `generate` ({inputs}) -> image: uint8[B,H,W,C]; `generate_png` -> png: string[B]
-- The same seed gives the same image on this model, whatever the batch around it.
-- Scores and verdict are in the evaluation report of the run that made it; recipe: recipe.yaml.
-- Not for: standing in for real data where a person's handwriting or identity matters.
-"""

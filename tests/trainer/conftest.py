@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.settings import DataSettings, ModelSettings, TrainerConfig, TrainSettings
+from trainer.gan_settings import GanConfig, GanModel, GanTrain
+from trainer.settings import DataSettings
 
 
 def _write_examples(root: Path, images: np.ndarray, labels: np.ndarray) -> str:
@@ -59,12 +60,12 @@ def _make_fn_args(
         "translation": 1,
         "r1_gamma": 0.1,
     }
-    config = TrainerConfig(
+    config = GanConfig(
         data=DataSettings(dataset="halves", image_shape=(8, 8, 1), label_names=("l", "r")),
-        model=ModelSettings(
+        model=GanModel(
             family="cgan", latent_size=4, generator_channels=(8, 8), discriminator_channels=(8, 8)
         ),
-        train=TrainSettings.model_validate({**settings, **train}),
+        train=GanTrain.model_validate({**settings, **train}),
         checkpoint_root=str(root / "checkpoints"),
         recipe="name: halves\n",
     )

@@ -6,21 +6,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer import input as trainer_input
 from trainer import models
-from trainer.settings import TrainerConfig
+from trainer.gan_settings import GanConfig
 
 
 @pytest.fixture
-def make(fn_args, pictures):
+def make(fn_args):
     """Build a task and its batches for the settings given as keywords."""
 
     def build(**train: object):
-        text = fn_args(**train).custom_config["trainer"]
-        config = TrainerConfig.model_validate_json(text)
-        task = models.family("cgan").task(config)
-        split = trainer_input.Images(pictures[0], pictures[1].astype(np.int32))
-        return task, iter(trainer_input.batches(split, task.images_per_step, 0))
+        args = fn_args(**train)
+        config = GanConfig.model_validate_json(args.custom_config["trainer"])
+        task = models.family("cgan").task(config, args)
+        return task, task.batches()
 
     return build
 

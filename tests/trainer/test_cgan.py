@@ -8,13 +8,14 @@ import tensorflow as tf
 
 from trainer import models
 from trainer.errors import UserError
-from trainer.settings import DataSettings, ModelSettings
+from trainer.gan_settings import GanModel
+from trainer.settings import DataSettings
 
 DATA = DataSettings(dataset="d", image_shape=(28, 28, 1), label_names=tuple("abc"))
 
 
-def settings(**changes: object) -> ModelSettings:
-    return ModelSettings.model_validate({"family": "cgan", "latent_size": 5, **changes})
+def settings(**changes: object) -> GanModel:
+    return GanModel.model_validate({"family": "cgan", "latent_size": 5, **changes})
 
 
 @pytest.mark.parametrize("side", [28, 32])

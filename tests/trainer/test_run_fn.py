@@ -14,8 +14,8 @@ import tensorflow as tf
 from trainer import checkpoint
 from trainer.adversarial import AdversarialTask
 from trainer.errors import Interrupted, RunFailed, UserError
+from trainer.gan_settings import GanConfig
 from trainer.run_fn import run_fn
-from trainer.settings import TrainerConfig
 
 
 def metrics(folder: str) -> list[dict[str, float]]:
@@ -45,7 +45,7 @@ def test_run_folder_and_model_are_complete_and_checkpoints_gone(fn_args) -> None
     }  # fmt: skip
     assert [row["step"] for row in metrics(args.model_run_dir)] == [5, 10, 15, 20]
     assert (Path(args.serving_model_dir) / "assets.extra" / "recipe.yaml").read_text()
-    config = TrainerConfig.model_validate_json(args.custom_config["trainer"])
+    config = GanConfig.model_validate_json(args.custom_config["trainer"])
     assert not any(Path(config.checkpoint_root).iterdir())
 
 
@@ -80,7 +80,7 @@ def test_a_torn_checkpoint_falls_back_to_the_one_before(fn_args, monkeypatch, ca
         interrupt_at(25, signal.SIGTERM, patch)
         with pytest.raises(Interrupted):
             run_fn(args)
-    config = TrainerConfig.model_validate_json(args.custom_config["trainer"])
+    config = GanConfig.model_validate_json(args.custom_config["trainer"])
     folder = Path(config.checkpoint_root) / checkpoint.key(config, "f00d") / "checkpoints"
     newest = max(folder.glob("*.data-*"), key=lambda path: path.name)
     assert "-25." in newest.name
@@ -91,7 +91,7 @@ def test_a_torn_checkpoint_falls_back_to_the_one_before(fn_args, monkeypatch, ca
 
 
 def test_key_names_settings_and_data_but_no_paths(fn_args) -> None:
-    config = TrainerConfig.model_validate_json(fn_args().custom_config["trainer"])
+    config = GanConfig.model_validate_json(fn_args().custom_config["trainer"])
     other_paths = config.model_copy(update={"checkpoint_root": "/elsewhere", "recipe": "x"})
     other_rate = config.model_copy(
         update={"train": config.train.model_copy(update={"beta_2": 0.9})}

@@ -3,22 +3,52 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from trainer.errors import unknown_name
 
+Task = Literal["image", "caption"]
+
+
+class Line(NamedTuple):
+    """One line of the table.
+
+    Attributes:
+      task: What the family makes: it decides which settings a recipe has.
+      path: "module:object".
+      conditional: Whether it is asked for a class beside the seed.
+    """
+
+    task: Task
+    path: str
+    conditional: bool = False
+
+
 FAMILIES = {
-    "cgan": "trainer.models.cgan:FAMILY",
+    "cgan": Line("image", "trainer.models.cgan:FAMILY", conditional=True),
 }
 
 
 def family(name: str) -> Any:
-    """Import the family `name` (a `trainer.models.base.GanFamily`).
+    """Import the family `name`.
 
     Raises:
       UserError: no family has that name.
     """
+    module, attribute = _line(name).path.split(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def task_of(name: str) -> Task:
+    """Say what the family `name` makes, without importing it.
+
+    Raises:
+      UserError: no family has that name.
+    """
+    return _line(name).task
+
+
+def _line(name: str) -> Line:
     if name not in FAMILIES:
         raise unknown_name("model family", name, FAMILIES)
-    module, attribute = FAMILIES[name].split(":")
-    return getattr(importlib.import_module(module), attribute)
+    return FAMILIES[name]

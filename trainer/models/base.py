@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import keras
 
 from trainer.errors import UserError
-from trainer.settings import DataSettings, ModelSettings, TrainerConfig
+from trainer.gan_settings import GanConfig, GanModel
+from trainer.settings import DataSettings
 
 if TYPE_CHECKING:
     from trainer.adversarial import AdversarialTask
 
-Build = Callable[[ModelSettings, DataSettings], keras.Model]
+Build = Callable[[GanModel, DataSettings], keras.Model]
 
 
 @dataclass(frozen=True)
@@ -31,18 +32,22 @@ class GanFamily:
     conditional: bool
     generator: Build
     discriminator: Build
-    check: Callable[[ModelSettings, DataSettings], None]
+    check: Callable[[GanModel, DataSettings], None]
     """Raises UserError for settings or data that the family cannot work with."""
 
-    def task(self, config: TrainerConfig) -> AdversarialTask:
-        """Build the two networks and what trains them."""
+    config: ClassVar = GanConfig
+    """Settings that its training takes."""
+
+    def task(self, config: GanConfig, fn_args: Any) -> AdversarialTask:
+        """Read the data (`fn_args.train_files`), build the two networks and what trains them."""
+        from trainer import input
         from trainer.adversarial import AdversarialTask
 
         self.check(config.model, config.data)
-        return AdversarialTask(config, self)
+        return AdversarialTask(config, self, input.load(fn_args.train_files, config.data))
 
 
-def check_grid(model: ModelSettings, data: DataSettings) -> int:
+def check_grid(model: GanModel, data: DataSettings) -> int:
     """Check that the image halves evenly down to the generator's first grid.
 
     Returns:
@@ -62,7 +67,7 @@ def check_grid(model: ModelSettings, data: DataSettings) -> int:
     return height // 2**halvings
 
 
-def check_labels(model: ModelSettings, data: DataSettings) -> None:
+def check_labels(model: GanModel, data: DataSettings) -> None:
     """Raise UserError when a conditional family meets data without classes."""
     if not data.classes:
         raise UserError(

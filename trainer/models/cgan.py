@@ -13,8 +13,9 @@ from typing import Any
 import keras
 from keras import layers, ops
 
+from trainer.gan_settings import GanModel
 from trainer.models.base import GanFamily, check_grid, check_labels
-from trainer.settings import DataSettings, ModelSettings
+from trainer.settings import DataSettings
 
 
 @keras.saving.register_keras_serializable("genvision")
@@ -46,7 +47,7 @@ class ConditionalBatchNorm(layers.Layer):
         return self.norm(features, training=training) * gain + bias
 
 
-def build_generator(model: ModelSettings, data: DataSettings) -> keras.Model:
+def build_generator(model: GanModel, data: DataSettings) -> keras.Model:
     """Build `[noise float32[B,Z], label int32[B]] -> float32[B,H,W,C]` in [-1, 1]."""
     side = check_grid(model, data)
     first, *rest = model.generator_channels
@@ -65,7 +66,7 @@ def build_generator(model: ModelSettings, data: DataSettings) -> keras.Model:
     return keras.Model([noise, label], image(x), name="generator")
 
 
-def build_discriminator(model: ModelSettings, data: DataSettings) -> keras.Model:
+def build_discriminator(model: GanModel, data: DataSettings) -> keras.Model:
     """Build `[images float32[B,H,W,C], label int32[B]] -> float32[B]` logits."""
     norm = layers.SpectralNormalization if model.spectral_norm else _identity
     image = keras.Input(data.image_shape, name="image")
@@ -88,7 +89,7 @@ def _identity(layer: layers.Layer) -> layers.Layer:
     return layer
 
 
-def check(model: ModelSettings, data: DataSettings) -> None:
+def check(model: GanModel, data: DataSettings) -> None:
     """Raise UserError for data without classes or images that do not halve evenly."""
     check_labels(model, data)
     check_grid(model, data)
