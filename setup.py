@@ -3,8 +3,36 @@
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+from setuptools.command.editable_wheel import editable_wheel
 
 TOP_LEVEL = ("pipeline", "components", "trainer", "serving")
+
+# One line, as site-packages asks for; it must never break the start of an unrelated Python program.
+PTH_NAME = "genvision_tfx.pth"
+PTH = r"""import sys; exec('try:\n from pipeline.cluster.plugin import install\nexcept ImportError:\n pass\nelse:\n install()')
+"""  # noqa: E501
+
+
+class BuildWithPth(build_py):
+    """Puts the file that gives the `tfx` command its Kubeflow engine into the wheel."""
+
+    def run(self):
+        super().run()
+        if not self.editable_mode:
+            Path(self.build_lib, PTH_NAME).write_text(PTH, encoding="utf-8")
+
+    def get_outputs(self, include_bytecode=1):
+        return [*super().get_outputs(include_bytecode), str(Path(self.build_lib, PTH_NAME))]
+
+
+class EditableWithPth(editable_wheel):
+    """The same for an editable installation, which copies no package."""
+
+    def _install_namespaces(self, installation_dir, pth_prefix):
+        super()._install_namespaces(installation_dir, pth_prefix)
+        Path(installation_dir, PTH_NAME).write_text(PTH, encoding="utf-8")
+
 
 setup(
     name="genvision",
@@ -24,6 +52,7 @@ setup(
     install_requires=[
         "apache-beam>=2.77,<2.78",
         "click>=8.1",
+        "cronsim>=2.8,<3",
         "grpcio>=1.74",
         "grpcio-health-checking>=1.74,<1.81",
         "grpcio-reflection>=1.74,<1.81",  # newer ones ask for protobuf 7, TFX for 6
@@ -59,6 +88,7 @@ setup(
         ],
         "cuda": ["tensorflow[and-cuda]>=2.21,<2.22"],
     },
+    cmdclass={"build_py": BuildWithPth, "editable_wheel": EditableWithPth},
     entry_points={"console_scripts": ["genvision=pipeline.cli:main"]},
     classifiers=[
         "License :: OSI Approved :: Apache Software License",

@@ -1,0 +1,131 @@
+"""Give the plain `tfx` command its Kubeflow engine: a lazy import hook for three modules of TFX.
+
+TFX 1.16 removed modules that its own Kubeflow handler imports. No file of TFX is touched: a finder
+answers for these names alone, when somebody asks for them. Imports nothing but `os` and `sys`: every
+Python start of the environment reads this module (see `genvision_tfx.pth` in setup.py).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+SWITCH = "GENVISION_TFX_PLUGIN"
+"""Environment variable; `off` (or 0, no, false) leaves TFX as it was published."""
+
+HANDLER = "tfx.tools.cli.handler.kubeflow_handler"
+FACTORY = "tfx.tools.cli.handler.handler_factory"
+SUPPLIED = {
+    HANDLER: "pipeline.cluster.handler",
+    "tfx.orchestration.kubeflow.kubeflow_dag_runner": "pipeline.cluster.legacy_runner",
+}
+"""Module name of TFX -> our module that stands under this name."""
+
+REPAIR = "python -m pip install --force-reinstall --no-deps genvision"
+
+
+class Finder:
+    """Answers for the modules of `SUPPLIED` and wraps `FACTORY`; every other name passes by."""
+
+    @classmethod
+    def find_spec(cls, name: str, path=None, target=None):
+        """Find one module (the import system's protocol)."""
+        if name in SUPPLIED:
+            from importlib.machinery import ModuleSpec
+
+            return ModuleSpec(name, _Alias(SUPPLIED[name]))
+        if name != FACTORY:
+            return None
+        for finder in sys.meta_path:
+            spec = finder.find_spec(name, path, target) if finder is not cls else None
+            if spec is not None:
+                spec.loader = _Wrapping(spec.loader)
+                return spec
+        return None
+
+
+class _Alias:
+    """Loads our own module; it keeps its own name and spec."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def create_module(self, spec):
+        from importlib import import_module
+
+        self._module = import_module(self._name)
+        self._spec = self._module.__spec__
+        return self._module
+
+    def exec_module(self, module) -> None:
+        module.__spec__ = self._spec
+
+
+class _Wrapping:
+    """Loads TFX's handler factory with its own loader, then wraps `create_handler`."""
+
+    def __init__(self, loader) -> None:
+        self._loader = loader
+
+    def __getattr__(self, name: str):
+        return getattr(self._loader, name)
+
+    def create_module(self, spec):
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module) -> None:
+        self._loader.exec_module(module)
+        _wrap(module)
+
+
+def install() -> None:
+    """Put the finder first, once, unless `SWITCH` says off; the factory may be imported already."""
+    if switched_off() or Finder in sys.meta_path:
+        return
+    sys.meta_path.insert(0, Finder)
+    if FACTORY in sys.modules:
+        _wrap(sys.modules[FACTORY])
+
+
+def switched_off() -> bool:
+    """Tell whether `SWITCH` says no."""
+    return os.environ.get(SWITCH, "").lower() in ("off", "0", "no", "false")
+
+
+def trouble() -> str:
+    """Say why the `tfx` command would not reach our engine, and the repair; empty when it does."""
+    if switched_off():
+        return f"the plug-in is switched off: unset {SWITCH}"
+    if Finder not in sys.meta_path:
+        return f"genvision_tfx.pth is not in effect in {sys.prefix}; repair: {REPAIR}"
+    for finder in sys.meta_path[: sys.meta_path.index(Finder)]:
+        find = getattr(finder, "find_spec", None)
+        if find and find(HANDLER, None, None) is not None:
+            return _replaced(f"{type(finder).__module__}.{type(finder).__qualname__}")
+    module = sys.modules.get(HANDLER)
+    if module is not None and module.__name__ != SUPPLIED[HANDLER]:
+        return _replaced(str(getattr(module, "__file__", None) or module.__name__))
+    return ""
+
+
+def _replaced(by: str) -> str:
+    return (
+        f"another installation answers for TFX's Kubeflow handler ({by}): uninstall that one, or "
+        f"repair ours: {REPAIR}"
+    )
+
+
+def _wrap(factory) -> None:
+    """Let `create_handler` choose our engine without asking pip; the rest goes to TFX's own."""
+    upstream = factory.create_handler
+    if getattr(upstream, "by_genvision", False):
+        return
+
+    def create_handler(flags_dict):
+        from pipeline.cluster import engine
+
+        return engine.create_handler(flags_dict, upstream)
+
+    create_handler.by_genvision = True  # type: ignore[attr-defined]
+    create_handler.__doc__ = upstream.__doc__
+    factory.create_handler = create_handler
