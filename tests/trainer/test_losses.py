@@ -8,8 +8,8 @@ from typing import get_args
 import pytest
 import tensorflow as tf
 
+from trainer.gan_settings import GanTrain
 from trainer.losses import LOSSES, r1_penalty
-from trainer.settings import TrainSettings
 
 REAL, FAKE = tf.constant([2.0, -1.0]), tf.constant([0.5, -3.0])
 
@@ -37,7 +37,7 @@ def test_pair_equals_hand_computed_numbers(name: str) -> None:
 
 
 def test_recipes_may_name_every_loss_and_no_other() -> None:
-    assert set(get_args(TrainSettings.model_fields["loss"].annotation)) == set(LOSSES)
+    assert set(get_args(GanTrain.model_fields["loss"].annotation)) == set(LOSSES)
 
 
 def test_r1_of_a_linear_discriminator_is_half_its_squared_norm() -> None:
