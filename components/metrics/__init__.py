@@ -16,8 +16,8 @@ class Metric(NamedTuple):
     """One line of the table.
 
     Attributes:
-      path: "module:function"; the function takes an `Evidence` and returns a `Score`, or None where
-        the metric does not apply to this model or data.
+      path: "module:function"; the function takes an `Evidence` (`CaptionEvidence` for captions) and
+        returns a `Score`, or None where the metric does not apply to this model or data.
       better: "lower" or "higher".
       protocol: The figure's scale belongs to the extractor and its bias to the sample count, so
         the reported name carries both: `fid` becomes `fid_digits-cnn_2k`.
@@ -33,6 +33,11 @@ class Metric(NamedTuple):
 
 
 _HERE = "components.metrics"
+
+
+def _caption(function: str, better: str, meaning: str) -> Metric:
+    return Metric(f"{_HERE}.caption_{function}", better, False, meaning, "caption")
+
 
 METRICS: dict[str, Metric] = {
     "fid": Metric(
@@ -100,6 +105,72 @@ METRICS: dict[str, Metric] = {
         "lower",
         False,
         "samples nearer to training data than 99 % of held-out data; lower is better",
+    ),
+    "token_loss": _caption(
+        "loss:token_loss",
+        "lower",
+        "nats per word of the true captions, end included; lower is better",
+    ),
+    "perplexity": _caption(
+        "loss:perplexity", "lower", "as unsure as between this many words; lower is better"
+    ),
+    "image_dependence": _caption(
+        "loss:image_dependence",
+        "lower",
+        "token loss with the right image minus with foreign ones; 0: the image is ignored",
+    ),
+    "cider_d": _caption(
+        "cider:cider_d",
+        "higher",
+        "rare n-grams shared with the references, 0 to 10; higher is better",
+    ),
+    "bleu_4": _caption(
+        "ngrams:bleu_4",
+        "higher",
+        "runs of up to four words found in the references; higher is better",
+    ),
+    "bleu_3": _caption(
+        "ngrams:bleu_3",
+        "higher",
+        "runs of up to three words found in the references; higher is better",
+    ),
+    "bleu_2": _caption(
+        "ngrams:bleu_2",
+        "higher",
+        "runs of up to two words found in the references; higher is better",
+    ),
+    "bleu_1": _caption(
+        "ngrams:bleu_1",
+        "higher",
+        "words found in the references; a constant caption does well here",
+    ),
+    "rouge_l": _caption(
+        "rouge:rouge_l", "higher", "words in the order of the references; higher is better"
+    ),
+    "true_facts": _caption(
+        "facts:true_facts", "higher", "stated facts that are true; higher is better"
+    ),
+    "true_objects": _caption(
+        "facts:true_objects",
+        "higher",
+        "of facts about what is there and how many; higher is better",
+    ),
+    "true_colours": _caption(
+        "facts:true_colours", "higher", "of facts that name a colour; higher is better"
+    ),
+    "true_relations": _caption(
+        "facts:true_relations", "higher", "of facts that say where; higher is better"
+    ),
+    "distinct_1": _caption(
+        "variety:distinct_1", "higher", "different words among all words; higher is better"
+    ),
+    "distinct_2": _caption(
+        "variety:distinct_2", "higher", "different pairs of words among all pairs; higher is better"
+    ),
+    "novel_share": _caption(
+        "variety:novel_share",
+        "higher",
+        "captions that are not in the training set; higher is better",
     ),
 }
 
