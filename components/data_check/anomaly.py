@@ -18,7 +18,7 @@ class Anomaly:
       count: Records that it concerns.
       of: Records of the split.
       text: What is wrong; follows the counts.
-      example: Id of one such record; "" where no single record shows it.
+      example: Id of one such record; "" only where the split has no record at all.
       tolerated: The recipe allows this many.
     """
 

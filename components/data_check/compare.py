@@ -86,14 +86,15 @@ def _labels(now: Summary, before: Summary, checks: Checks) -> _Found:
     largest = 0.0
     for label in sorted(now.labels.keys() | before.labels.keys()):
         count, first = now.labels.get(label, (0, ""))
-        earlier = before.labels.get(label, (0, ""))[0] / there
+        former, former_first = before.labels.get(label, (0, ""))
+        earlier = former / there
         distance = abs(count / here - earlier)
         pooled = (count + earlier * there) / (here + there)
         chance = CHANCE * math.sqrt(pooled * (1 - pooled) * (1 / here + 1 / there))
         if distance - chance > max(largest, checks.label_distance):
             largest = distance - chance
             text = f"of class {label}, a share of {count / here:.3f} against {earlier:.3f}"
-            worst = (LABEL, count, text, first)
+            worst = (LABEL, count, text, first or former_first)
     return worst
 
 

@@ -52,7 +52,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 
         with self._make_beam_pipeline() as pipeline:
             measure.build(pipeline, spec, examples, checked.uri, report.uri)
-        measured = measure.collect(report.uri)
+        measured = measure.collect(
+            report.uri, artifact_utils.decode_split_names(examples.split_names)
+        )
         found = verdict.anomalies(spec, measured, _read_anomalies(anomalies), baseline, checks)
         stopping = [one for one in found if one.kind in checks.stop_on and not one.tolerated]
         _write_report(f"{report.uri}/{REPORT}", spec, measured, found, stopping, baseline)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import apache_beam as beam
@@ -12,11 +12,12 @@ from tfx.components.util import examples_utils
 from tfx.types import artifact_utils
 
 from components import collect as files
-from components.data_check.shard import PICTURES, PROBLEMS, SCRATCH, CheckShard, Task
+from components.data_check.shard import PROBLEMS, SCRATCH, CheckShard, Task
 from components.data_check.summary import Summary, merge
+from components.data_check.twins import Twins, find
 from components.datasets.base import DatasetSpec
 
-RESULTS = ("summaries", "problems", "duplicates")
+RESULTS = ("summaries", "problems")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,16 +25,16 @@ class Measured:
     """What one pass over the data found.
 
     Attributes:
-      summaries: Split -> statistics of its clean records.
+      summaries: Split -> statistics of its clean records; zeros for a split without any.
       corrupt: Split -> number of corrupt records.
       problems: Rows (split, kind, feature, what, count, smallest id), sorted.
-      duplicates: Rows (split, other split, count, an id, its twin's id), sorted.
+      duplicates: Pictures that two splits share, sorted.
     """
 
     summaries: dict[str, Summary]
     corrupt: dict[str, int]
     problems: list[Any]
-    duplicates: list[Any]
+    duplicates: list[Twins]
 
     def records(self) -> dict[str, int]:
         """Split -> number of records read."""
@@ -66,9 +67,7 @@ def build(
         | "Shards" >> beam.Create(tasks)
         | "Spread" >> beam.Reshuffle()
         | "Check"
-        >> beam.ParDo(CheckShard(spec, checked, report)).with_outputs(
-            PROBLEMS, PICTURES, main="summaries"
-        )
+        >> beam.ParDo(CheckShard(spec, checked, report)).with_outputs(PROBLEMS, main="summaries")
     )
     summaries = (
         found.summaries
@@ -81,26 +80,20 @@ def build(
         | "Count" >> beam.CombinePerKey(_CountAndFirst())
         | "Row" >> beam.MapTuple(lambda key, value: [*key, *value])
     )
-    duplicates = (
-        found[PICTURES]
-        | "SamePicture" >> beam.CombinePerKey(_first_per_split)
-        | "Twins" >> beam.FlatMap(_twins, splits)
-        | "CountTwins" >> beam.CombinePerKey(_CountAndFirst())
-        | "TwinRow" >> beam.MapTuple(lambda key, value: [*key, value[0], *value[1]])
-    )
-    for name, result in zip(RESULTS, (summaries, problems, duplicates), strict=True):
+    for name, result in zip(RESULTS, (summaries, problems), strict=True):
         _ = result | f"Write[{name}]" >> _Write(f"{scratch}/{name}.json")
 
 
-def collect(report: str) -> Measured:
-    """Read the results of a finished pass."""
+def collect(report: str, splits: list[str]) -> Measured:
+    """Read the results of a finished pass over `splits`."""
     rows = {name: files.read_json(f"{report}/{SCRATCH}/{name}.json") for name in RESULTS}
-    summaries = sorted(rows["summaries"], key=lambda row: row[0])
+    found = {split: (content, corrupt) for split, content, corrupt in rows["summaries"]}
+    nothing = (Summary().to_json(), 0)
     return Measured(
-        {split: Summary.from_json(content) for split, content, _ in summaries},
-        {split: corrupt for split, _, corrupt in summaries},
+        {split: Summary.from_json(found.get(split, nothing)[0]) for split in sorted(splits)},
+        {split: found.get(split, nothing)[1] for split in sorted(splits)},
         sorted(rows["problems"]),
-        sorted(rows["duplicates"]),
+        find(report, splits),
     )
 
 
@@ -116,30 +109,6 @@ class _Write(beam.PTransform):
 def _add(rows: Iterable[tuple[Summary, int]]) -> tuple[Summary, int]:
     rows = list(rows)
     return merge(summary for summary, _ in rows), sum(corrupt for _, corrupt in rows)
-
-
-_Seen = dict[str, tuple[int, str]]
-
-
-def _first_per_split(rows: Iterable[Any]) -> _Seen:
-    """Combine (split, id) pairs or earlier results into split -> (count, smallest id)."""
-    found: _Seen = {}
-    for row in rows:
-        parts = row.items() if isinstance(row, dict) else [(row[0], (1, row[1]))]
-        for split, (count, first) in parts:
-            known, smallest = found.get(split, (0, first))
-            found[split] = (known + count, min(first, smallest))
-    return found
-
-
-def _twins(picture: tuple[str, _Seen], splits: list[str]) -> Iterator[Any]:
-    """Yield ((split, earlier split), (id, twin's id)) for each record of the later split."""
-    _, seen = picture
-    present = [split for split in splits if split in seen]
-    for split in present[1:]:
-        count, first = seen[split]
-        for _ in range(count):
-            yield (split, present[0]), (first, seen[present[0]][1])
 
 
 class _CountAndFirst(beam.CombineFn):

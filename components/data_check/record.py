@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from google.protobuf import text_format
 from google.protobuf.message import DecodeError
 from PIL import Image, UnidentifiedImageError
+from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components.data_check.settings import Kind
 from components.datasets.base import DatasetSpec
-from trainer.features import CAPTIONS, ID, IMAGE, LABEL
+from trainer.features import CAPTIONS, FACTS, ID, IMAGE, LABEL
 
 CHANNELS = {"L": 1, "RGB": 3}
 """Pillow's modes of 8-bit images that the trainer reads; no palettes, no 16 bits."""
@@ -84,8 +88,26 @@ def judge(spec: DatasetSpec, payload: bytes) -> Judged:
         raw = _bytes(features, CAPTIONS)
         captions = [text for value in raw if (text := _text(value)) is not None]
         problems += _captions(spec, raw, captions)
+    problems += _unforeseen(_reviewed(str(spec.schema_file)), features)
     identity = ids[0].decode(errors="replace") if ids else UNKNOWN_ID
     return Judged(identity, problems, picture, label, captions)
+
+
+@functools.cache
+def _reviewed(schema_file: str) -> frozenset[str]:
+    """Return the names of the features in a reviewed schema."""
+    text = Path(schema_file).read_text(encoding="utf-8")
+    return frozenset(f.name for f in text_format.Parse(text, schema_pb2.Schema()).feature)
+
+
+def _unforeseen(reviewed: frozenset[str], features: Any) -> Iterator[Problem]:
+    """Hold an example against the schema, in what is not judged by its content."""
+    for name in sorted(set(features) - reviewed):
+        yield Problem("schema", name, "with a feature that the reviewed schema does not have")
+    if FACTS in reviewed:
+        count = len(_bytes(features, FACTS))
+        if count != 1:
+            yield Problem("schema", FACTS, _how_many(count))
 
 
 def _bytes(features: Any, key: str) -> list[bytes]:

@@ -10,7 +10,7 @@ Kind = Literal["corrupt", "schema", "captions", "balance", "duplicates", "skew",
 """What can be wrong with data.
 
   corrupt: a record that nothing can learn from (image, label, captions or id unusable); set aside
-  schema: a statistic that the data set's reviewed schema does not allow
+  schema: an empty split, or a feature or statistic that the reviewed schema does not allow
   captions: empty captions, too many or too few, too long or too short
   balance: classes of very different size
   duplicates: the same picture in two splits

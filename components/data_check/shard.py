@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import uuid
 from collections.abc import Collection, Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import apache_beam as beam
 import tensorflow as tf
 from tensorflow.python.util import deprecation
 
-from components.data_check.record import Judged, judge
+from components.data_check.record import UNKNOWN_ID, Judged, judge
 from components.data_check.summary import Summary
+from components.data_check.twins import Runs
 from components.datasets.base import DatasetSpec
 
-PROBLEMS, PICTURES = "problems", "pictures"
-"""Tags of the outputs beside the main one, which holds a summary per shard."""
+PROBLEMS = "problems"
+"""Tag of the output beside the main one, which holds a summary per shard."""
 
 QUARANTINE = "quarantine"
 """Folder of corrupt records: per shard a TFRecord file and a JSON line per record."""
@@ -46,23 +48,28 @@ class CheckShard(beam.DoFn):
 
         Yields:
           (split, summary of clean records, corrupt records); tagged `problems`:
-          ((split, kind, feature, what), id); tagged `pictures`: (digest, (split, id)).
+          ((split, kind, feature, what), id).
         """
-        summary, rejected = Summary(), {}
-        for position, payload in enumerate(_read(task.path)):
-            judged = judge(self._spec, payload)
-            for problem in judged.problems:
-                yield beam.pvalue.TaggedOutput(PROBLEMS, ((task.split, *problem), judged.identity))
-            if judged.corrupt:
-                rejected[position] = judged
-                continue
-            summary.add(judged)
-            if judged.picture:
-                seen = (judged.picture.digest, (task.split, judged.identity))
-                yield beam.pvalue.TaggedOutput(PICTURES, seen)
-        self._pass_on(task, rejected.keys())
-        if rejected:
-            self._set_aside(task, rejected)
+        shard = os.path.basename(task.path)  # noqa: PTH119
+        pictures = Runs(self._report, task.split, shard)
+        summary, rejected = Summary(), set()
+        with _Quarantine(self._report, task.split, shard) as quarantine:
+            for position, payload in enumerate(_read(task.path)):
+                judged = judge(self._spec, payload)
+                if judged.identity == UNKNOWN_ID:
+                    judged = judged._replace(identity=f"{shard}#{position}")
+                for problem in judged.problems:
+                    key = (task.split, *problem)
+                    yield beam.pvalue.TaggedOutput(PROBLEMS, (key, judged.identity))
+                if judged.corrupt:
+                    rejected.add(position)
+                    quarantine.add(position, payload, judged)
+                    continue
+                summary.add(judged)
+                if judged.picture:
+                    pictures.add(judged.picture.digest, judged.identity)
+        pictures.flush()
+        self._pass_on(task, rejected)
         yield task.split, summary, len(rejected)
 
     def _pass_on(self, task: Task, without: Collection[int]) -> None:
@@ -78,28 +85,40 @@ class CheckShard(beam.DoFn):
             _link(task.path, aside)
         tf.io.gfile.rename(aside, target, overwrite=True)
 
-    def _set_aside(self, task: Task, rejected: dict[int, Judged]) -> None:
-        folder = f"{self._report}/{QUARANTINE}/Split-{task.split}"
-        tf.io.gfile.makedirs(folder)
-        name = os.path.basename(task.path)  # noqa: PTH119
-        aside = _aside(self._report)
-        with tf.io.TFRecordWriter(aside, tf.io.TFRecordOptions("GZIP")) as writer:
-            for position, payload in enumerate(_read(task.path)):
-                if position in rejected:
-                    writer.write(payload)
-        tf.io.gfile.rename(aside, f"{folder}/{name}", overwrite=True)
-        lines = [
-            {
-                "id": judged.identity,
-                "position": position,
-                "problems": [f"{p.feature}: {p.what}" for p in judged.problems],
-            }
-            for position, judged in rejected.items()
-        ]
-        aside = _aside(self._report)
-        with tf.io.gfile.GFile(aside, "w") as file:
-            file.write("".join(json.dumps(line) + "\n" for line in lines))
-        tf.io.gfile.rename(aside, f"{folder}/{name.removesuffix('.gz')}.jsonl", overwrite=True)
+
+class _Quarantine:
+    """Keeps the corrupt records of a shard, and a line about each; no files where there is none."""
+
+    def __init__(self, report: str, split: str, shard: str) -> None:
+        self._report, self._count = report, 0
+        self._folder = f"{report}/{QUARANTINE}/Split-{split}"
+        self._shard = shard
+        self._open = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: Any) -> None:
+        self._open.close()
+        if self._count and kind is None:
+            tf.io.gfile.makedirs(self._folder)
+            names = self._shard, f"{self._shard.removesuffix('.gz')}.jsonl"
+            for aside, name in zip(self._aside, names, strict=True):
+                tf.io.gfile.rename(aside, f"{self._folder}/{name}", overwrite=True)
+
+    def add(self, position: int, payload: bytes, judged: Judged) -> None:
+        """Write a record aside."""
+        if not self._count:
+            self._aside = _aside(self._report), _aside(self._report)
+            options = tf.io.TFRecordOptions("GZIP")
+            records = tf.io.TFRecordWriter(self._aside[0], options)
+            self._records = self._open.enter_context(records)
+            self._lines = self._open.enter_context(tf.io.gfile.GFile(self._aside[1], "w"))
+        self._count += 1
+        self._records.write(payload)
+        problems = [f"{p.feature}: {p.what}" for p in judged.problems]
+        line = {"id": judged.identity, "position": position, "problems": problems}
+        self._lines.write(json.dumps(line) + "\n")
 
 
 def _read(path: str) -> Iterator[bytes]:

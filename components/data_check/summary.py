@@ -16,10 +16,11 @@ Tally = dict[str, tuple[int, str]]
 
 @dataclasses.dataclass
 class Summary:
-    """Counts of the usable records of a split. Integers only: any order gives the same sums.
+    """Counts of the usable records of a split. No fractions: any order gives the same sums.
 
     Attributes:
       records: How many.
+      first: Smallest id; stands for what concerns the split as a whole.
       pixels: Pixel values in all images.
       total: Sum of pixel values (0..255).
       squares: Sum of their squares.
@@ -30,6 +31,7 @@ class Summary:
     """
 
     records: int = 0
+    first: str = ""
     pixels: int = 0
     total: int = 0
     squares: int = 0
@@ -41,6 +43,7 @@ class Summary:
     def add(self, judged: Judged) -> None:
         """Count one example in."""
         self.records += 1
+        self.first = _smaller(self.first, judged.identity)
         if judged.picture:
             self.pixels += judged.picture.pixels
             self.total += judged.picture.total
@@ -104,6 +107,8 @@ def merge(summaries: Iterable[Summary]) -> Summary:
             if isinstance(mine, dict):
                 for value, (count, first) in other.items():
                     _count(mine, value, count, first)
+            elif isinstance(mine, str):
+                setattr(result, field.name, _smaller(mine, other))
             else:
                 setattr(result, field.name, mine + other)
     return result
@@ -125,3 +130,8 @@ def spread(tally: Tally) -> tuple[float, float]:
 def _count(tally: Tally, value: str, count: int, identity: str) -> None:
     known, first = tally.get(value, (0, identity))
     tally[value] = (known + count, min(first, identity))
+
+
+def _smaller(one: str, other: str) -> str:
+    """Return the smaller of two ids, either of which may be empty."""
+    return min(one, other) if one and other else one or other

@@ -37,14 +37,13 @@ def anomalies(
     Returns:
       The anomalies, sorted by kind as in `settings.KINDS`, split and feature.
     """
-    records = measured.records()
-    found = _counted(measured, checks)
-    seen = {(one.split, one.feature) for one in found}
-    found += [
-        Anomaly("schema", feature, split, records.get(split, 0), records.get(split, 0), text)
-        for (split, feature), text in sorted(schema.items())
-        if (split, feature) not in seen
+    found = [
+        Anomaly("schema", "record", split, 0, 0, "records: the split is empty")
+        for split, count in measured.records().items()
+        if not count
     ]
+    found += _counted(measured, checks)
+    found += _of_the_schema(measured, schema, {(one.split, one.feature) for one in found})
     for split, summary in measured.summaries.items():
         found += balance(spec, split, summary, checks)
     found += _duplicates(measured, checks)
@@ -73,12 +72,26 @@ def _counted(measured: Measured, checks: Checks) -> list[Anomaly]:
         if kind == "corrupt":
             concerned, share = measured.corrupt[split], checks.corrupt_share
         else:
-            concerned, share = count, checks.caption_share
+            concerned = count
+            share = checks.caption_share if kind == "captions" else 0.0
         tolerated = concerned <= share * records[split]
         found.append(
             Anomaly(kind, feature, split, count, records[split], what, first, tolerated=tolerated)
         )
     return sorted(found, key=lambda one: (one.kind != "corrupt", one.split, one.feature, one.text))
+
+
+def _of_the_schema(
+    measured: Measured, schema: dict[tuple[str, str], str], seen: set[tuple[str, str]]
+) -> list[Anomaly]:
+    """Word what ExampleValidator alone found: something about a split as a whole."""
+    found, records = [], measured.records()
+    for (split, feature), text in sorted(schema.items()):
+        count = records.get(split, 0)
+        if (split, feature) not in seen and count:
+            first = measured.summaries[split].first
+            found.append(Anomaly("schema", feature, split, count, count, text, first))
+    return found
 
 
 def _duplicates(measured: Measured, checks: Checks) -> list[Anomaly]:
@@ -87,12 +100,12 @@ def _duplicates(measured: Measured, checks: Checks) -> list[Anomaly]:
         Anomaly(
             "duplicates",
             IMAGE,
-            split,
-            count,
-            records[split],
-            f"also in split {other}, as {twin} there",
-            example,
-            tolerated=count <= checks.duplicate_share * records[split],
+            twins.split,
+            twins.count,
+            records[twins.split],
+            f"also in split {twins.other}, as {twins.twin} there",
+            twins.example,
+            tolerated=twins.count <= checks.duplicate_share * records[twins.split],
         )
-        for split, other, count, example, twin in measured.duplicates
+        for twins in measured.duplicates
     ]

@@ -37,7 +37,8 @@ def record(
     feature["image"].bytes_list.value.append(image)
     if label is not None:
         feature["label"].int64_list.value.append(label)
-    feature["captions"].bytes_list.value.extend(captions)
+    if captions:
+        feature["captions"].bytes_list.value.extend(captions)
     return example
 
 
