@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, get_args
+from types import NoneType, UnionType
+from typing import Any, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -217,10 +218,13 @@ def _siblings(kind: type[Recipe], path: list[str]) -> list[str]:
     """List the keys that are valid beside the last part of `path`, as full dotted keys."""
     section: Any = kind
     for part in path[:-1]:
-        if part.isdecimal():  # a position in a list: its items' type
-            section = get_args(section)[0]
-        else:
+        if hasattr(section, "model_fields"):
             section = section.model_fields[part].annotation
+        # A position in a list or a key of a mapping: its items' type. `| None` is looked through.
+        else:
+            section = get_args(section)[-1 if get_origin(section) is dict else 0]
+        if get_origin(section) is UnionType and NoneType in get_args(section):
+            section = get_args(section)[0]
         if not hasattr(section, "model_fields") and not get_args(section):
             return []
     prefix = ".".join([*path[:-1], ""]) if len(path) > 1 else ""

@@ -7,6 +7,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from components.data_check.settings import Checks
 from components.datasets.base import Source
 from components.evaluator.settings import Evaluation
+from pipeline.kubernetes import Kubernetes
 from trainer.caption_settings import CaptionModel, CaptionTrain
 from trainer.gan_settings import GanModel, GanTrain
 from trainer.models import Task
@@ -66,6 +67,7 @@ class Recipe(Settings):
     evaluate: Evaluation
     push: Push
     beam: Beam = Beam()
+    kubernetes: Kubernetes = Kubernetes()
     cache: bool = Field(
         True, description="reuse a node's outputs when nothing it depends on changed"
     )
