@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import jinja2
 import numpy as np
 
-from components import metrics
-from components.evaluator import curves, sheet
-from components.evaluator.evaluate import SHEET_COLUMNS, Result, Scored, first_of_classes
+from components.evaluator import layout, sheet
+from components.evaluator.evaluate import SHEET_COLUMNS, Result, first_of_classes
 from components.evaluator.examples import find_images
-from components.metrics.evidence import Evidence, Score
+from components.metrics.evidence import Evidence
 from components.metrics.neighbours import nearest
 
 NEIGHBOURS = 3
@@ -20,6 +18,9 @@ NEIGHBOURS = 3
 
 HEADLINES = ("fid", "label_accuracy", "recall", "nearest_train_distance")
 """Figures shown large, besides those with a bound."""
+
+FLOOR = "Real data"
+"""Name of the figures that no generator should be expected to beat."""
 
 
 def render(result: Result, runs: Sequence[str]) -> str:
@@ -29,23 +30,15 @@ def render(result: Result, runs: Sequence[str]) -> str:
       result: What was found.
       runs: Folders in which to look for training curves.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("components.evaluator"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters["digits"] = digits
-    return environment.get_template("report.html").render(
-        result=result,
+    return layout.fill(
+        "report.html",
+        result,
+        runs,
         names=class_names(result),
-        checks=sorted(result.verdict.checks, key=lambda c: (c.passed is None, c.passed is True)),
-        rows=_table(result),
+        rows=layout.rows(result, {FLOOR: result.floor}, HEADLINES),
+        floor=FLOOR,
         classes=_classes(result),
         neighbours=_neighbours(result),
-        curves=curves.find(runs),
-        view=(curves.WIDTH, curves.HEIGHT),
     )
 
 
@@ -55,43 +48,8 @@ def class_names(result: Result) -> list[str]:
     return list(known) if len(known) == result.card.classes else _numbers(result.card.classes)
 
 
-def digits(value: float) -> str:
-    """Write a figure with three significant digits and no exponent where that stays short."""
-    return f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
-
-
 def _numbers(count: int) -> list[str]:
     return [str(number) for number in range(count)]
-
-
-def _table(result: Result) -> list[dict[str, Any]]:
-    """One row per figure: candidate, deployed model, real data, bounds and whether they hold."""
-    if result.candidate is None:
-        return []
-    failed = {check.metric for check in result.verdict.checks if check.passed is False}
-    bounds = {bound.metric: bound for bound in result.settings.thresholds}
-    floor = {metrics.base_name(name): score for name, score in result.floor.items()}
-    rows = []
-    for name, score in result.candidate.scores.items():
-        base = metrics.base_name(name) or name
-        rows.append(
-            {
-                "name": name,
-                "meaning": metrics.METRICS[base].meaning,
-                "score": score,
-                "baseline": _of(result.baseline, name),
-                "floor": floor.get(base),
-                "bound": bounds.get(name),
-                "checked": name in bounds or name in result.settings.margins,
-                "failed": name in failed,
-                "headline": base in HEADLINES or name in bounds,
-            }
-        )
-    return rows
-
-
-def _of(scored: Scored | None, name: str) -> Score | None:
-    return scored.scores.get(name) if scored else None
 
 
 def _classes(result: Result) -> list[dict[str, Any]]:
