@@ -23,7 +23,7 @@ class Generator:
         try:
             self._model = tf.saved_model.load(model_path)
         except Exception as error:
-            raise ContractError(f"the model cannot be loaded: {_brief(error)}") from error
+            raise ContractError(f"the model cannot be loaded: {brief(error)}") from error
         signatures = getattr(self._model, "signatures", {})
         if SIGNATURE not in signatures:
             known = ", ".join(sorted(signatures)) or "none"
@@ -47,7 +47,7 @@ class Generator:
         try:
             images = self._function(**inputs)["image"].numpy()
         except Exception as error:
-            raise ContractError(f"the model raises {where}: {_brief(error)}") from error
+            raise ContractError(f"the model raises {where}: {brief(error)}") from error
         if images.ndim != 4 or len(images) != len(seeds):
             raise ContractError(f"the model answers {len(seeds)} seeds with shape {images.shape}")
         return images
@@ -120,6 +120,7 @@ def _size(shape: tuple[int, ...]) -> str:
     return "x".join(str(side) for side in shape)
 
 
-def _brief(error: Exception, limit: int = 200) -> str:
+def brief(error: Exception, limit: int = 200) -> str:
+    """Return an error's message on one line, cut to `limit` characters."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
