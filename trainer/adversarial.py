@@ -18,7 +18,7 @@ from trainer.augment import translate
 from trainer.export import GeneratorModule
 from trainer.gan_settings import GanConfig
 from trainer.input import Images, to_uint8
-from trainer.logs import sheet
+from trainer.logs import RunFolder, sheet
 from trainer.losses import LOSSES, r1_penalty
 from trainer.models.base import GanFamily
 
@@ -86,6 +86,17 @@ class AdversarialTask:
         """Yield shuffled batches from the present step on."""
         seed, step = self.config.train.seed, int(self.step)
         return iter(input.batches(self.data, self.images_per_step, seed, step))
+
+    def trouble(self, values: dict[str, float]) -> str:
+        """Say why training should stop; empty while all is well."""
+        return ""
+
+    def validate(self) -> dict[str, float]:
+        """Return figures on held-out data."""
+        return {}
+
+    def report(self, logs: RunFolder) -> None:
+        """Write what belongs beside a sheet."""
 
     def real_sheet(self) -> np.ndarray:
         """Lay out real images like the samples, a class per row: uint8[H,W,C]."""

@@ -44,6 +44,9 @@ class Checkpoints:
         self._manager = tf.train.CheckpointManager(
             self._checkpoint, str(folder / "checkpoints"), max_to_keep=KEPT
         )
+        self._best = tf.train.CheckpointManager(
+            self._checkpoint, str(folder / "best"), max_to_keep=1
+        )
 
     def restore(self) -> bool:
         """Go back to the newest checkpoint that can be read whole; False when there is none.
@@ -73,6 +76,17 @@ class Checkpoints:
     def save(self, step: int) -> None:
         """Write a checkpoint for `step`; it is complete or absent, never half there."""
         self._manager.save(checkpoint_number=step)
+
+    def save_best(self, step: int) -> None:
+        """Write a checkpoint for `step` to the best one's place; the one before goes afterwards."""
+        self._best.save(checkpoint_number=step)
+
+    def restore_best(self) -> bool:
+        """Go back to the best checkpoint; False when none was ever called the best."""
+        if not self._best.latest_checkpoint:
+            return False
+        self._checkpoint.restore(self._best.latest_checkpoint).assert_existing_objects_matched()
+        return True
 
     def discard(self) -> None:
         """Remove the folder: the training is done and what it made lies elsewhere."""

@@ -61,6 +61,11 @@ class RunFolder:
         with self._events.as_default(step=step):
             tf.summary.image(name.split("-")[0], grid[None])
 
+    def histogram(self, name: str, step: int, values: tf.Tensor) -> None:
+        """Write the distribution of `values`, any shape, to TensorBoard."""
+        with self._events.as_default(step=step):
+            tf.summary.histogram(name, values)
+
     def close(self) -> None:
         """Flush everything to disk."""
         self._metrics.close()

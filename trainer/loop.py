@@ -10,11 +10,12 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
+from trainer.best import Best
 from trainer.checkpoint import Checkpoints
 from trainer.errors import Interrupted, RunFailed
 from trainer.interrupt import StopOnSignal
 from trainer.logs import RunFolder
-from trainer.progress import Progress
+from trainer.progress import Progress, say
 from trainer.settings import LoopSettings
 
 
@@ -35,8 +36,17 @@ class Task(Protocol):
     def train(self, batches: Iterator[Any], count: tf.Tensor) -> tf.Tensor:
         """Run `count` steps; return the mean of each metric, float32[len(metric_names)]."""
 
+    def trouble(self, values: dict[str, float]) -> str:
+        """Say why training should stop, seen from the latest metrics; empty: all is well."""
+
+    def validate(self) -> dict[str, float]:
+        """Return figures on held-out data; by the first, lower is better, the best is kept."""
+
     def sheet(self) -> np.ndarray:
         """Draw what the model makes of fixed inputs: uint8[H,W,C]."""
+
+    def report(self, logs: RunFolder) -> None:
+        """Write what belongs beside a sheet: histograms, attention maps."""
 
     def real_sheet(self) -> np.ndarray:
         """Draw what it should look like: uint8[H,W,C]."""
@@ -50,11 +60,12 @@ def run(
     train: LoopSettings,
     logs: RunFolder,
     checkpoints: Checkpoints,
+    best: Best,
 ) -> None:
-    """Train `task` from its present step to `train.steps`.
+    """Train `task` from its present step to `train.steps`, or until nothing better comes.
 
     Raises:
-      RunFailed: A metric is not a number; the message names the steps.
+      RunFailed: Training went wrong; the message says how and between which steps.
       Interrupted: SIGINT or SIGTERM came; the state was saved first.
     """
     step, began = int(task.step), time.monotonic() - logs.seconds_spent
@@ -62,33 +73,39 @@ def run(
     if step == 0:
         logs.image(sheet_name(0), 0, task.sheet())
     with StopOnSignal() as stop, Progress("training", train.steps, "step", step) as progress:
-        while step < train.steps:
-            # One graph call, never across a step at which something must be written.
-            until = min(
-                step + train.steps_per_call,
-                train.steps,
-                _next(step, train.sheet_every),
-                _next(step, train.checkpoint_every),
-            )
+        while step < train.steps and not best.given_up(train.patience):
+            until = _next_stop(step, train)
             means = task.train(batches, tf.constant(until - step)).numpy()
             values = dict(zip(task.metric_names, map(float, means), strict=True))
-            _check_finite(values, step, until)
+            _check(values, task.trouble(values), step, until)
 
             # What happened.
             progress.update(until - step, **{k: v for k, v in values.items() if "loss" in k})
             step = until
+            if _due(step, train.validate_every, train.steps):
+                figures = task.validate()
+                _check(figures, "", step - 1, step)
+                if best.note(step, next(iter(figures.values()))):
+                    checkpoints.save_best(step)
+                values |= figures
             logs.metrics(step, time.monotonic() - began, values)
-            if step % train.sheet_every == 0 or step == train.steps:
+            if _due(step, train.sheet_every, train.steps):
                 logs.image(sheet_name(step), step, task.sheet())
+                task.report(logs)
 
             # What must survive.
-            if step % train.checkpoint_every == 0 or step == train.steps or stop.number:
+            if _due(step, train.checkpoint_every, train.steps) or stop.number:
                 checkpoints.save(step)
             if stop.number:
                 raise Interrupted(
                     stop.number,
                     f"stopped at step {step} of {train.steps}; saved: the same command continues",
                 )
+    if best.given_up(train.patience):
+        say(
+            f"training ends early at step {step}: {train.patience} validations in a row were no "
+            f"better than that of step {int(best.step)}"
+        )
 
 
 def sheet_name(step: int) -> str:
@@ -96,14 +113,23 @@ def sheet_name(step: int) -> str:
     return f"samples-{step:06d}"
 
 
-def _next(step: int, every: int) -> int:
-    return (step // every + 1) * every
+def _next_stop(step: int, train: LoopSettings) -> int:
+    """Return where the next graph call ends: never beyond a step at which something is due."""
+    intervals = (train.sheet_every, train.checkpoint_every, train.validate_every)
+    due = [(step // every + 1) * every for every in intervals if every]
+    return min(step + train.steps_per_call, train.steps, *due)
 
 
-def _check_finite(values: dict[str, float], before: int, after: int) -> None:
+def _due(step: int, every: int, last: int) -> bool:
+    return every > 0 and (step % every == 0 or step == last)
+
+
+def _check(values: dict[str, float], trouble: str, before: int, after: int) -> None:
     bad = [name for name, value in values.items() if not math.isfinite(value)]
     if bad:
+        trouble = f"{', '.join(bad)} not a number"
+    if trouble:
         raise RunFailed(
-            f"training diverged: {', '.join(bad)} not a number between steps {before + 1} and "
-            f"{after}; lower the learning rates or set train.r1_gamma"
+            f"training diverged: {trouble} between steps {before + 1} and {after}; lower the "
+            "learning rates or give the model less freedom"
         )

@@ -9,10 +9,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from trainer import checkpoint, loop, models, progress
+from trainer import checkpoint, loop, models, progress, runtime
+from trainer.best import Best
 from trainer.errors import UserError
 from trainer.features import MANIFEST
 from trainer.logs import RunFolder
+from trainer.settings import TrainerConfig
 
 
 def run_fn(fn_args: Any) -> None:
@@ -31,13 +33,17 @@ def run_fn(fn_args: Any) -> None:
     text = fn_args.custom_config["trainer"]
     family = models.family(json.loads(text)["model"]["family"])
     config = family.config.model_validate_json(text)
-    task = family.task(config, fn_args)
+    with runtime.prepared(config.train):
+        _train(config, family.task(config, fn_args), fn_args)
 
+
+def _train(config: TrainerConfig, task: loop.Task, fn_args: Any) -> None:
     # Where earlier work of this very recipe on these very data lies, if there is any.
     folder = Path(config.checkpoint_root) / checkpoint.key(
         config, _fingerprint(fn_args.train_files)
     )
-    checkpoints = checkpoint.Checkpoints(folder, task.trackables())
+    best = Best()
+    checkpoints = checkpoint.Checkpoints(folder, {**task.trackables(), "best": best})
     resumed = checkpoints.restore()
     step = int(task.step)
     if resumed:
@@ -48,11 +54,13 @@ def run_fn(fn_args: Any) -> None:
     logs = RunFolder(folder / "run", options, config.recipe, step)
     try:
         logs.image("reals", step, task.real_sheet())
-        loop.run(task, config.train, logs, checkpoints)
+        loop.run(task, config.train, logs, checkpoints, best)
     finally:
         logs.close()
 
     # Hand over. The checkpoints go last: until then the export can be repeated from them.
+    if config.train.validate_every and checkpoints.restore_best():
+        progress.say(f"exporting the best checkpoint, of step {int(best.step)}")
     task.save(fn_args.serving_model_dir, logs.seconds_spent)
     shutil.copytree(logs.folder, fn_args.model_run_dir, dirs_exist_ok=True)
     checkpoints.discard()

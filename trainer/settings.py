@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 
 
 class Settings(BaseModel):
@@ -18,14 +18,24 @@ class Settings(BaseModel):
 
 
 class LoopSettings(Settings):
-    """Budget of the training loop and how often things are written."""
+    """Budget of the training loop, how often things are written, and switches of the machine."""
 
     steps: PositiveInt = Field(description="updates in all")
     batch_size: PositiveInt = 32
     steps_per_call: PositiveInt = Field(25, description="steps inside one graph call")
     sheet_every: PositiveInt = Field(500, description="steps between two fixed-noise sheets")
     checkpoint_every: PositiveInt = Field(500, description="steps between two checkpoints")
+    validate_every: NonNegativeInt = Field(
+        0, description="steps between two looks at held-out data; the best is kept; 0: never"
+    )
+    patience: NonNegativeInt = Field(
+        0, description="stop after this many looks without a better one; 0: never"
+    )
     seed: int = 0
+    deterministic: bool = Field(False, description="the same bits every time, somewhat slower")
+    jit: bool = Field(False, description="compile the step with XLA: pays in long runs")
+    mixed_precision: bool = Field(False, description="compute in bfloat16, keep weights in float32")
+    mirrored: bool = Field(False, description="share each batch among all devices of this machine")
 
 
 class DataSettings(Settings):
