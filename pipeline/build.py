@@ -6,7 +6,8 @@ Runners only call it; local and Kubeflow runs therefore have the same nodes.
 from __future__ import annotations
 
 from ml_metadata.proto.metadata_store_pb2 import ConnectionConfig, SqliteMetadataSourceConfig
-from tfx.components import ExampleValidator, Pusher, StatisticsGen, Trainer
+from tensorflow_data_validation import StatsOptions
+from tfx.components import ExampleValidator, Pusher, StatisticsGen, Trainer, Transform
 from tfx.dsl.components.base.base_beam_component import BaseBeamComponent
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.orchestration import pipeline
@@ -19,9 +20,10 @@ from components.example_gen.component import TfdsExampleGen
 from components.reviewed_schema.component import ReviewedSchema
 from components.serving_check.component import ServingCheck
 from pipeline import code, config
+from pipeline.captions import caption_transform
 from pipeline.nodes import IN_MEMORY_BEAM
 from pipeline.paths import Paths
-from pipeline.recipe import Recipe
+from pipeline.recipe import CaptionRecipe, Recipe
 
 
 def create_pipeline(recipe: Recipe, paths: Paths) -> pipeline.Pipeline:
@@ -48,12 +50,22 @@ def create_pipeline(recipe: Recipe, paths: Paths) -> pipeline.Pipeline:
 
 
 def _components(recipe: Recipe, paths: Paths) -> list[BaseNode]:
-    data = _data_components(recipe, paths)
-    model = _model_components(recipe, paths, data[-1].outputs["checked"])
-    return [*data, *model]
+    data, schema = _data_components(recipe, paths)
+    checked = data[-1].outputs["checked"]
+    transform = None
+    if isinstance(recipe, CaptionRecipe):
+        transform = caption_transform(recipe.captions, checked, schema)
+        _keyed_by_code(transform, "trainer")
+        data.append(transform)
+    return [*data, *_model_components(recipe, paths, checked, transform)]
 
 
-def _data_components(recipe: Recipe, paths: Paths) -> list[BaseNode]:
+def statistics_options() -> StatsOptions:
+    """Return how statistics are taken: by sketches, whose memory does not grow with the data."""
+    return StatsOptions(use_sketch_based_topk_uniques=True)
+
+
+def _data_components(recipe: Recipe, paths: Paths) -> tuple[list[BaseNode], BaseChannel]:
     """Wire reading, describing and checking: nothing learns from data that did not pass."""
     dataset, source = recipe.data.dataset, recipe.data.source
     examples = TfdsExampleGen(
@@ -63,8 +75,13 @@ def _data_components(recipe: Recipe, paths: Paths) -> list[BaseNode]:
         data_dir=paths.data,
         limit=recipe.data.limit,
     )
-    statistics = StatisticsGen(examples=examples.outputs["examples"])
     schema = ReviewedSchema(dataset)
+    # The schema tells which features are images: their bytes are then no words to be counted.
+    statistics = StatisticsGen(
+        examples=examples.outputs["examples"],
+        schema=schema.outputs["schema"],
+        stats_options=statistics_options(),
+    )
     validator = ExampleValidator(
         statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
     )
@@ -78,14 +95,18 @@ def _data_components(recipe: Recipe, paths: Paths) -> list[BaseNode]:
     )
     _keyed_by_code(examples, "components/datasets", "components/example_gen")
     _keyed_by_code(data_check, "components/datasets", "components/data_check")
-    return [examples, statistics, schema, validator, data_check]
+    nodes = [examples, schema, statistics, validator, data_check]
+    return nodes, schema.outputs["schema"]
 
 
-def _model_components(recipe: Recipe, paths: Paths, examples: BaseChannel) -> list[BaseNode]:
+def _model_components(
+    recipe: Recipe, paths: Paths, examples: BaseChannel, transform: Transform | None
+) -> list[BaseNode]:
     """Wire training, judging, trying out and, when both bless, deploying."""
     trainer = Trainer(
         run_fn="trainer.run_fn.run_fn",  # named, never imported
         examples=examples,
+        transform_graph=transform.outputs["transform_graph"] if transform else None,
         train_args=trainer_pb2.TrainArgs(splits=["train"]),
         eval_args=trainer_pb2.EvalArgs(splits=["eval"]),
         custom_config={"trainer": _trainer_config(recipe, paths)},

@@ -6,32 +6,25 @@ from tfx import types
 from tfx.components import Transform
 from tfx.proto import transform_pb2
 
-from components import datasets
 from pipeline.recipe import Captions
 
 
 def caption_transform(
-    dataset: str, captions: Captions, examples: types.BaseChannel, schema: types.BaseChannel
-) -> Transform | None:
-    """Make the node that finds a data set's vocabulary.
+    captions: Captions, examples: types.BaseChannel, schema: types.BaseChannel
+) -> Transform:
+    """Make the node that finds the vocabulary of the training captions.
 
     Only the graph and the vocabulary are made, no second copy of the data: the trainer applies the
     same code (`trainer.preprocessing`) to the checked examples, whose images stay encoded bytes.
 
     Args:
-      dataset: Name of the data set.
       captions: The recipe's section.
       examples: Checked examples.
       schema: The reviewed schema.
 
     Returns:
-      The node, or None for a data set without captions.
-
-    Raises:
-      UserError: No data set has this name.
+      The node; its `transform_graph` is what the Trainer reads.
     """
-    if not datasets.get(dataset).captions_feature:
-        return None
     return Transform(
         examples=examples,
         schema=schema,

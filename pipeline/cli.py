@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from pipeline import data, deploy
+from pipeline.history import commands as history
 from serving import flags
 from trainer.errors import Interrupted, RunFailed, UserError
 
@@ -62,11 +63,11 @@ def run(
 
     resolved = config.load(recipe, [*overrides, *(["cache=false"] if no_cache else [])])
     paths = Paths.of(resolved.name, output_dir, data_dir)
-    nodes.check_range(first, last)
+    nodes.check_range(resolved, first, last)
     paths.check_writable()
     if dry_run:
         click.echo("\n".join(local_run.describe(resolved, paths)))
-        click.echo(f"{'nodes':9}{' > '.join(nodes.selected(first, last))}")
+        click.echo(f"{'nodes':9}{' > '.join(nodes.selected(resolved, first, last))}")
         return
     local_run.run(resolved, paths, first, last)
 
@@ -179,6 +180,7 @@ def inspect(recipe: str, stage: str, **options: Any) -> None:
 COMMANDS = (
     data.data,
     *deploy.COMMANDS,
+    *history.COMMANDS,
 )
 for _command in COMMANDS:
     cli.add_command(_command)

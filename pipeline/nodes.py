@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from pipeline.recipe import CaptionRecipe, Recipe
 from trainer.errors import UserError, unknown_name
 
 NODES = (
     "TfdsExampleGen",
-    "StatisticsGen",
     "ReviewedSchema",
+    "StatisticsGen",
     "ExampleValidator",
     "DataCheck",
+    "Transform",
     "Trainer",
     "GenerativeEvaluator",
     "ServingCheck",
     "Pusher",
 )
-"""A test holds this list against what `build.create_pipeline` wires."""
+"""All there are; `of` says which a recipe has. A test holds that against what `build` wires."""
 
 IN_MEMORY_BEAM = (
     "--runner=FnApiRunner",
@@ -28,21 +30,29 @@ used by it; without one TFX packs its whole source tree anew for every Beam node
 """
 
 
-def check_range(first: str | None, last: str | None) -> None:
+def of(recipe: Recipe) -> tuple[str, ...]:
+    """Return the nodes of a recipe's runs, in order: only captions need a Transform."""
+    captions = isinstance(recipe, CaptionRecipe)
+    return tuple(name for name in NODES if captions or name != "Transform")
+
+
+def check_range(recipe: Recipe, first: str | None, last: str | None) -> None:
     """Check the two ends of a partial run.
 
     Raises:
-      UserError: A node does not exist, or the ends are the wrong way round.
+      UserError: A node does not exist in this recipe, or the ends are the wrong way round.
     """
+    nodes = of(recipe)
     for name in (first, last):
-        if name is not None and name not in NODES:
-            raise unknown_name("node", name, NODES)
-    if first and last and NODES.index(first) > NODES.index(last):
+        if name is not None and name not in nodes:
+            raise unknown_name("node", name, nodes)
+    if first and last and nodes.index(first) > nodes.index(last):
         raise UserError(f"--from {first} comes after --to {last}: swap them")
 
 
-def selected(first: str | None, last: str | None) -> tuple[str, ...]:
+def selected(recipe: Recipe, first: str | None, last: str | None) -> tuple[str, ...]:
     """Return the nodes that a run from `first` to `last` includes."""
-    begin = NODES.index(first) if first else 0
-    end = NODES.index(last) if last else len(NODES) - 1
-    return NODES[begin : end + 1]
+    nodes = of(recipe)
+    begin = nodes.index(first) if first else 0
+    end = nodes.index(last) if last else len(nodes) - 1
+    return nodes[begin : end + 1]

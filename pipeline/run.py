@@ -25,7 +25,7 @@ def run(recipe: Recipe, paths: Paths, first: str | None, last: str | None) -> No
       RunFailed: The gate refused the model; what was serving stays.
       Interrupted: A signal came in training; the state is saved.
     """
-    nodes.check_range(first, last)
+    nodes.check_range(recipe, first, last)
     paths.check_writable()
     if first and not paths.metadata.exists():
         raise UserError(
@@ -86,7 +86,7 @@ def _run_nodes(
     paths.artifacts.mkdir(parents=True, exist_ok=True)
     runner = LocalRunner(before, after)
     # Named one by one: TFX follows only what descends from `first`, a person means "from here".
-    part = list(nodes.selected(first, last))
+    part = list(nodes.selected(recipe, first, last))
     options = RunOptions(part, part) if first or last else None
     try:
         runner.run(build.create_pipeline(recipe, paths), options)

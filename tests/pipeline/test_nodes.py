@@ -15,8 +15,9 @@ from trainer.errors import UserError
 def test_the_wiring_has_these_nodes_in_an_order_that_fits(name: str, tmp_path: Path) -> None:
     from pipeline.build import create_pipeline
 
-    wired = create_pipeline(config.load(name), Paths.of(name, str(tmp_path / "out")))
-    assert {component.id for component in wired.components} == set(nodes.NODES)
+    recipe = config.load(name)
+    wired = create_pipeline(recipe, Paths.of(name, str(tmp_path / "out")))
+    assert {component.id for component in wired.components} == set(nodes.of(recipe))
     for component in wired.components:
         for upstream in component.upstream_nodes:
             assert nodes.NODES.index(upstream.id) < nodes.NODES.index(component.id)
@@ -24,19 +25,22 @@ def test_the_wiring_has_these_nodes_in_an_order_that_fits(name: str, tmp_path: P
 
 
 def test_selected_is_the_slice() -> None:
-    assert nodes.selected(None, None) == nodes.NODES
-    assert nodes.selected("DataCheck", "Trainer") == ("DataCheck", "Trainer")
+    recipe = config.load("digits_cgan")
+    assert nodes.selected(recipe, None, None) == nodes.of(recipe)
+    assert nodes.selected(recipe, "DataCheck", "Trainer") == ("DataCheck", "Trainer")
+    assert "Transform" not in nodes.of(recipe)
 
 
 @pytest.mark.parametrize(
     ("first", "last", "message"),
     [
         ("Trainr", None, "unknown node 'Trainr': did you mean 'Trainer'?"),
+        ("Transform", None, "unknown node 'Transform'"),
         (None, "pusher", "unknown node 'pusher': did you mean 'Pusher'?"),
         ("Pusher", "Trainer", "--from Pusher comes after --to Trainer"),
     ],
 )
 def test_a_wrong_range_is_refused(first: str | None, last: str | None, message: str) -> None:
     with pytest.raises(UserError) as caught:
-        nodes.check_range(first, last)
+        nodes.check_range(config.load("digits_cgan"), first, last)
     assert message in str(caught.value)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import tensorflow as tf
-import tensorflow_transform as tft
 
 from trainer.preprocessing import (
     END,
@@ -19,7 +16,6 @@ from trainer.preprocessing import (
     encode,
     lookup,
     normalise,
-    read_vocabulary,
     words,
 )
 
@@ -98,77 +94,3 @@ def test_the_same_code_in_an_exported_signature(tmp_path):
     expected = encode(tf.constant(["A RED dog!", "a cat"]), lookup(VOCABULARY).lookup, 8)
     assert np.array_equal(answer["tokens"], expected)
     assert answer["caption"].numpy().tolist() == [b"a red dog", b"a <unknown>"]
-
-
-@pytest.fixture(scope="module")
-def transformed(tmp_path_factory) -> Path:
-    """TFX's Transform as the pipeline wires it, on 40 rendered scenes."""
-    from tfx import v1 as tfx
-
-    from components.datasets.base import Source
-    from components.example_gen.component import TfdsExampleGen
-    from components.reviewed_schema.component import ReviewedSchema
-    from pipeline.captions import caption_transform
-    from pipeline.recipe import Captions
-
-    root = tmp_path_factory.mktemp("transform")
-    examples = TfdsExampleGen(
-        "scenes",
-        {"train": "train", "eval": "test"},
-        str(root / "tfds"),
-        source=Source(size=40),
-        num_shards=1,
-    )
-    schema = ReviewedSchema("scenes")
-    transform = caption_transform(
-        "scenes",
-        Captions(length=12, min_count=4),
-        examples.outputs["examples"],
-        schema.outputs["schema"],
-    )
-    assert transform is not None
-    tfx.orchestration.LocalDagRunner().run(
-        tfx.dsl.Pipeline(
-            pipeline_name="transform",
-            pipeline_root=str(root / "root"),
-            components=[examples, schema, transform],
-            metadata_connection_config=(
-                tfx.orchestration.metadata.sqlite_metadata_connection_config(str(root / "m.db"))
-            ),
-            beam_pipeline_args=["--runner=FnApiRunner"],
-        )
-    )
-    return root / "root"
-
-
-def test_transform_finds_the_vocabulary_and_its_graph_is_this_code(transformed):
-    (graph,) = (transformed / "Transform" / "transform_graph").iterdir()
-    assert not (transformed / "Transform" / "transformed_examples").exists()
-    output = tft.TFTransformOutput(str(graph))
-    vocabulary = read_vocabulary(output.vocabulary_file_by_name("captions"))
-    (folder,) = (transformed / "TfdsExampleGen" / "examples").iterdir()
-    captions, counts = [], {}
-    for file in sorted((folder / "Split-train").iterdir()):
-        for raw in tf.data.TFRecordDataset(str(file), "GZIP").as_numpy_iterator():
-            feature = tf.train.Example.FromString(raw).features.feature["captions"]
-            captions.append([text.decode() for text in feature.bytes_list.value])
-            for word in " ".join(captions[-1]).split():
-                counts[word] = counts.get(word, 0) + 1
-    assert len(captions) == 40
-    assert set(vocabulary) == {word for word, count in counts.items() if count >= 4}
-    assert [counts[word] for word in vocabulary] == sorted(
-        (counts[word] for word in vocabulary), reverse=True
-    )
-    assert min(counts.values()) < 4, "the floor must have something to do"
-
-    layer = output.transform_features_layer()
-    rows = layer({"captions": tf.constant(captions[:6])})["tokens"]
-    own = encode(tf.reshape(captions[:6], [-1]), lookup(vocabulary).lookup, 12)
-    assert np.array_equal(tf.sparse.to_dense(rows), tf.reshape(own, [6, 60]))
-
-
-def test_data_without_captions_get_no_transform():
-    from pipeline.captions import caption_transform
-    from pipeline.recipe import Captions
-
-    assert caption_transform("digits", Captions(), None, None) is None
