@@ -18,11 +18,13 @@ class BuildWithPth(build_py):
     """Puts the file that gives the `tfx` command its Kubeflow engine into the wheel."""
 
     def run(self):
+        """Build, then add the file."""
         super().run()
         if not self.editable_mode:
             Path(self.build_lib, PTH_NAME).write_text(PTH, encoding="utf-8")
 
     def get_outputs(self, include_bytecode=1):
+        """List what was built."""
         return [*super().get_outputs(include_bytecode), str(Path(self.build_lib, PTH_NAME))]
 
 
@@ -45,7 +47,7 @@ setup(
     python_requires=">=3.11,<3.12",  # kfp 2.16 stops at 3.11; the override wheels exist up to 3.11
     packages=find_packages(include=[p for name in TOP_LEVEL for p in (name, f"{name}.*")]),
     package_data={
-        "pipeline": ["configs/*.yaml", "configs/beam/*.yaml"],
+        "pipeline": ["configs/*.yaml", "configs/beam/*.yaml", "history/templates/*"],
         "serving": ["messages.binpb", "compose.yaml", "k8s/**/*"],
         "components": ["schemas/*.pbtxt", "metrics/weights/*", "evaluator/templates/*"],
     },

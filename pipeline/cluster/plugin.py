@@ -1,8 +1,8 @@
 """Give the plain `tfx` command its Kubeflow engine: a lazy import hook for three modules of TFX.
 
 TFX 1.16 removed modules that its own Kubeflow handler imports. No file of TFX is touched: a finder
-answers for these names alone, when somebody asks for them. Imports nothing but `os` and `sys`: every
-Python start of the environment reads this module (see `genvision_tfx.pth` in setup.py).
+answers for these names alone, when somebody asks for them. Imports nothing but `os` and `sys`:
+every Python start of the environment reads this module (`genvision_tfx.pth`, see setup.py).
 """
 
 from __future__ import annotations
