@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -29,6 +29,13 @@ class Console:
         if self._rewrites:
             self._stream.write(f"\r\x1b[K{text}")
             self._stream.flush()
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Pad the cells of a table to columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    cells = ([text.ljust(w) for text, w in zip(row, widths, strict=True)] for row in rows)
+    return ["  ".join(row).rstrip() for row in cells]
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -56,6 +57,42 @@ class Lineage:
         config = pb.ConnectionConfig()
         config.sqlite.filename_uri = str(metadata)
         return cls(MetadataStore(config), pipeline_name)
+
+    @staticmethod
+    def name_of(metadata: Path) -> str:
+        """Return the name of the pipeline that a metadata file belongs to; each has its own.
+
+        Raises:
+          UserError: Nothing ran there yet.
+        """
+        if not metadata.exists():
+            raise UserError(
+                f"no run in '{shown(metadata.parent)}' yet: run a recipe, or name its --output-dir"
+            )
+        lineage = Lineage.of(metadata, "")
+        known = lineage._store.get_contexts_by_type("pipeline")
+        if not known:
+            raise UserError(f"no run has begun in '{shown(metadata.parent)}' yet: run a recipe")
+        return str(known[0].name)
+
+    def runs(self) -> Iterator[tuple[datetime.datetime, list[tuple[str, pb.Execution]]]]:
+        """Yield every run, oldest first: when it began, its nodes and their executions."""
+        prefix = f"{self._pipeline}."
+        node_of = {
+            execution.id: context.name.removeprefix(prefix)
+            for context in self._store.get_contexts_by_type("node")
+            for execution in self._store.get_executions_by_context(context.id)
+        }
+        contexts = self._store.get_contexts_by_type("pipeline_run")
+        for context in sorted(contexts, key=lambda context: context.create_time_since_epoch):
+            found = self._store.get_executions_by_context(context.id)
+            executions = sorted(found, key=lambda execution: execution.id)
+            began = datetime.datetime.fromtimestamp(context.create_time_since_epoch / 1000)
+            yield began, [(node_of[execution.id], execution) for execution in executions]
+
+    def settings(self, execution: pb.Execution) -> dict[str, object]:
+        """Return what a node was given, by the recipe's dotted keys."""
+        return _flat("", _settings(execution))
 
     def latest(self, node: str, key: str) -> Output:
         """Return the newest output `key` of `node`.

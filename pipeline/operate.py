@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline import config
+from pipeline.console import aligned
 from pipeline.paths import Paths
 from serving import deployment
 from serving.admin import Admin
@@ -179,13 +180,6 @@ def served(target: str, models: Sequence[str]) -> list[str]:
     if len(rows) == 1:
         raise UserError(f"{target} serves none of: {', '.join(names)}; name others with --model")
     return aligned(rows)
-
-
-def aligned(rows: list[list[str]]) -> list[str]:
-    """Pad the cells of a table to columns."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    cells = ([text.ljust(w) for text, w in zip(row, widths, strict=True)] for row in rows)
-    return ["  ".join(row).rstrip() for row in cells]
 
 
 def _runner(command: str) -> Callable[[], None]:
