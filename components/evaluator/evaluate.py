@@ -227,9 +227,7 @@ def _score_baseline(bench: Bench, path: str) -> tuple[Scored | None, str]:
     try:
         return _score(bench, path, "evaluating the deployed model"), ""
     except ContractError as fault:
-        return None, (
-            f"the deployed model cannot be compared with ({fault}): only the absolute bounds decide"
-        )
+        return None, gate.no_comparison(fault)
 
 
 def _sheet(bench: Bench, generator: Generator, features: FeatureSet) -> np.ndarray:

@@ -47,6 +47,11 @@ def refuse(faults: Sequence[str]) -> Verdict:
     return Verdict(False, tuple(Check(False, fault) for fault in faults))
 
 
+def no_comparison(fault: Exception) -> str:
+    """Return the remark on a deployed model that could not be scored."""
+    return f"the deployed model cannot be compared with ({fault}): only the absolute bounds decide"
+
+
 def decide(
     scores: Mapping[str, Score],
     bounds: Sequence[Bound],
