@@ -149,8 +149,14 @@ _ROUTES: list[tuple[str, str, Any]] = [
 class _Handler(BaseHTTPRequestHandler):
     kfp: KfpServer
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
-    def do_GET(self) -> None:
+    def __getattr__(self, name: str) -> Any:
+        if name in ("do_GET", "do_POST", "do_DELETE"):
+            return self._serve
+        raise AttributeError(name)
+
+    def _serve(self) -> None:
         parts = urlsplit(self.path)
         text = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         time.sleep(self.kfp.delay_s)
@@ -174,8 +180,6 @@ class _Handler(BaseHTTPRequestHandler):
             plain = isinstance(answer, str)
             data = answer.encode() if plain else json.dumps(answer).encode()
             self._send(200, data, "text/plain" if plain else "application/json")
-
-    do_POST = do_DELETE = do_GET
 
     def _check_sign_in(self) -> None:
         if self.kfp.token and self.headers.get("authorization") != f"Bearer {self.kfp.token}":

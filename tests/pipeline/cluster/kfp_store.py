@@ -160,7 +160,8 @@ class Store:
             raise Refusal(400, "the page size is above 200")
         answer: dict[str, Any] = {"total_size": len(rows)}
         if rows[first : first + size]:
-            answer[table] = rows[first : first + size]
+            key = {"recurring_runs": "recurringRuns"}.get(table, table)  # the one in camel case
+            answer[key] = rows[first : first + size]
         if len(rows) > first + size:
             answer["next_page_token"] = str(first + size)
         return answer
@@ -218,7 +219,7 @@ class Store:
         return self.add("recurring_runs", "recurring_run_id", **body, status=status)
 
     def _prepared(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Resolve the version a run names (the newest, where none is) and check what it is given."""
+        """Resolve the version a run names (else the newest) and check what it is given."""
         self.get("experiments", body["experiment_id"])
         reference, config = body["pipeline_version_reference"], body["runtime_config"]
         wanted = reference.get("pipeline_version_id")
