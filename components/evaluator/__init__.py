@@ -1,1 +1,1 @@
-"""GenerativeEvaluator: samples, scores, gate, blessing and report of an image generator."""
+"""GenerativeEvaluator: scores, gate, blessing and report of image generators and captioners."""

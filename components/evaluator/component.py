@@ -1,4 +1,4 @@
-"""GenerativeEvaluator: scores a generator by its signature, and blesses it or says why not."""
+"""GenerativeEvaluator: scores a model by its signatures, and blesses it or says why not."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class GenerativeEvaluatorSpec(component_spec.ComponentSpec):
 
 
 class GenerativeEvaluator(base_beam_component.BaseBeamComponent):
-    """Samples a SavedModel in Beam workers, scores the samples, decides and reports."""
+    """Asks a SavedModel in Beam workers for images or captions, scores, decides and reports."""
 
     SPEC_CLASS = GenerativeEvaluatorSpec
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
@@ -52,9 +52,9 @@ class GenerativeEvaluator(base_beam_component.BaseBeamComponent):
         """Construct the component.
 
         Args:
-          model: Candidate with the signature `generate`.
+          model: Candidate with the signature `generate`, or `caption` and `score`.
           examples: Examples of TfdsExampleGen with the splits named in `evaluation`.
-          evaluation: JSON of `settings.Evaluation`: extractor, samples, thresholds, margins.
+          evaluation: JSON of `settings.Evaluation` or, for captions, `settings.CaptionEvaluation`.
           baseline_model: Model now deployed, for the relative checks; may resolve to nothing.
           model_run: Training output; a `metrics.jsonl` in it gives the report its curves.
           cache_dir: Folder that keeps the real data's features between runs.

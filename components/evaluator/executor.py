@@ -10,8 +10,7 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from components.evaluator import blessing, report
-from components.evaluator.evaluate import evaluate
+from components.evaluator import blessing, tasks
 from components.evaluator.settings import parse
 
 SCRATCH = ".scratch"
@@ -31,17 +30,18 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         Args:
           input_dict: `model`, `examples`; perhaps `baseline_model` and `model_run`.
           output_dict: `evaluation` and `blessing`.
-          exec_properties: `settings` (JSON of `settings.Evaluation`), perhaps `cache_dir`.
+          exec_properties: `settings` (JSON for `settings.parse`), perhaps `cache_dir`.
 
         Raises:
           UserError: Settings, data or extractor do not fit. What is wrong with the model is no
             error: it is NOT BLESSED, with the reason.
         """
         settings = parse(exec_properties["settings"])
+        task = tasks.of(settings)
         model = artifact_utils.get_single_instance(input_dict["model"])
         baseline = next(iter(input_dict.get("baseline_model") or []), None)
         evaluation = artifact_utils.get_single_instance(output_dict["evaluation"])
-        result = evaluate(
+        result = task.evaluate.evaluate(
             _saved_model(model),
             artifact_utils.get_single_uri(input_dict["examples"]),
             settings,
@@ -51,8 +51,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             _saved_model(baseline) if baseline else None,
         )
         runs = input_dict.get("model_run") or []
-        report.write(result, evaluation.uri, [run.uri for run in runs])
-        for key, value in report.properties(result).items():
+        task.report.write(result, evaluation.uri, [run.uri for run in runs])
+        for key, value in task.report.properties(result).items():
             evaluation.set_string_custom_property(key, value)
         blessing.write(
             artifact_utils.get_single_instance(output_dict["blessing"]),

@@ -25,27 +25,18 @@ def write(result: Result, folder: str, runs: Sequence[str] = ()) -> None:
       runs: Folders of training runs; the first `metrics.jsonl` below them gives the curves.
     """
     tf.io.gfile.makedirs(folder)
-    _put(folder, PAGE_FILE, page.render(result, runs).encode())
+    put(folder, PAGE_FILE, page.render(result, runs).encode())
     if result.candidate is not None:
         picture = sheet.labelled_sheet(result.candidate.sheet, page.class_names(result))
-        _put(folder, SHEET_FILE, sheet.png(picture))
-    _put(folder, JSON_FILE, (json.dumps(record(result), indent=2) + "\n").encode())
+        put(folder, SHEET_FILE, sheet.png(picture))
+    put(folder, JSON_FILE, (json.dumps(record(result), indent=2) + "\n").encode())
 
 
 def record(result: Result) -> dict[str, Any]:
     """Return everything a machine may want to know, as JSON types."""
     return {
-        "blessed": result.verdict.blessed,
-        "verdict": "BLESSED" if result.verdict.blessed else "NOT_BLESSED",
-        "reasons": result.verdict.reasons,
-        "checks": [
-            {"metric": check.metric, "passed": check.passed, "text": check.text}
-            for check in result.verdict.checks
-        ],
-        "scores": _scores(result.candidate.scores if result.candidate else {}),
-        "baseline_scores": _scores(result.baseline.scores if result.baseline else {}),
-        "real_data_scores": _scores(result.floor),
-        "settings": result.settings.model_dump(mode="json"),
+        **shared(result),
+        "real_data_scores": scores(result.floor),
         "protocol": {
             "extractor": result.card.name,
             "extractor_fingerprint": result.card.fingerprint,
@@ -56,6 +47,22 @@ def record(result: Result) -> dict[str, Any]:
             "train_images": len(result.train),
             "error": "one standard deviation over fresh samples, held-out data fixed",
         },
+    }
+
+
+def shared(result: Any) -> dict[str, Any]:
+    """Return the part of the record that every task has, from the task's `Result`."""
+    return {
+        "blessed": result.verdict.blessed,
+        "verdict": "BLESSED" if result.verdict.blessed else "NOT_BLESSED",
+        "reasons": result.verdict.reasons,
+        "checks": [
+            {"metric": check.metric, "passed": check.passed, "text": check.text}
+            for check in result.verdict.checks
+        ],
+        "scores": scores(result.candidate.scores if result.candidate else {}),
+        "baseline_scores": scores(result.baseline.scores if result.baseline else {}),
+        "settings": result.settings.model_dump(mode="json"),
         "data": {
             "dataset": result.stored.dataset,
             "version": result.stored.version,
@@ -68,20 +75,25 @@ def record(result: Result) -> dict[str, Any]:
 
 def properties(result: Result) -> dict[str, str]:
     """Return what the evaluation artifact tells in the metadata, as strings."""
-    scores = result.candidate.scores if result.candidate else {}
+    return {"extractor_fingerprint": result.card.fingerprint, **shared_properties(result)}
+
+
+def shared_properties(result: Any) -> dict[str, str]:
+    """Return the properties that every task has: verdict, data and figures."""
+    found = result.candidate.scores if result.candidate else {}
     return {
         "verdict": "BLESSED" if result.verdict.blessed else "NOT_BLESSED",
-        "extractor_fingerprint": result.card.fingerprint,
         "data_fingerprint": result.stored.fingerprint,
-        **{name: f"{score.value:.6g}" for name, score in scores.items()},
+        **{name: f"{score.value:.6g}" for name, score in found.items()},
     }
 
 
-def _scores(scores: Mapping[str, Score]) -> dict[str, dict[str, float]]:
-    return {name: {"value": s.value, "error": s.error} for name, s in scores.items()}
+def scores(found: Mapping[str, Score]) -> dict[str, dict[str, float]]:
+    """Return figures as JSON types."""
+    return {name: {"value": s.value, "error": s.error} for name, s in found.items()}
 
 
-def _put(folder: str, name: str, content: bytes) -> None:
+def put(folder: str, name: str, content: bytes) -> None:
     """Write a file aside and rename it: a reader sees all of it or nothing."""
     aside = posixpath.join(folder, f".{name}.tmp")
     with tf.io.gfile.GFile(aside, "wb") as file:

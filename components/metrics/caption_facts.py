@@ -44,6 +44,14 @@ def true_relations(evidence: CaptionEvidence) -> Score | None:
     return _share(evidence, _placed)
 
 
+def stated(caption: str, facts: str) -> tuple[tuple[Fact, bool], ...]:
+    """Return what a caption claims and whether it is true, given the facts that an example stores.
+
+    Empty for a caption from which nothing can be read.
+    """
+    return judge(caption, Scene.from_json(facts))
+
+
 def _share(
     evidence: CaptionEvidence, concerns: Callable[[Fact], bool], unread: int = 0
 ) -> Score | None:
@@ -52,7 +60,7 @@ def _share(
         return None
     rows = []
     for caption, facts in zip(evidence.raw, evidence.facts, strict=True):
-        found = judge(caption, Scene.from_json(facts or ""))
+        found = stated(caption, facts or "")
         held = [holds for fact, holds in found if concerns(fact)]
         rows.append((sum(held), len(held) if found else unread))
     table = np.array(rows)

@@ -1,0 +1,1 @@
+"""The evaluator's captioning half: the same gate and blessing, other evidence."""
