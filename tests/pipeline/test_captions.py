@@ -57,7 +57,8 @@ def run_to_transform(folder: Path, data: dict, data_dir: str) -> Paths:
     part = list(nodes.selected(recipe, None, "Transform"))
     runner = LocalRunner(lambda *args: None, lambda *args: None)
     runner.run(create_pipeline(recipe, paths), RunOptions(part, part))
-    assert list(runner.results) == part
+    ran = [name for name, result in runner.results.items() if result.state == "done"]
+    assert sorted(ran) == sorted(part)
     return paths
 
 
@@ -134,7 +135,7 @@ def test_a_coco_folder_with_one_to_three_captions_an_image(tmp_path):
             Image.fromarray(pixels).save(buffer, format="PNG")
             (own / "images" / name).write_bytes(buffer.getvalue())
             images.append({"id": number, "file_name": name})
-            text = things[number % 5]
+            text = things[number % 5] + " quietly" * (number == 0)  # once: below the floor
             rows += [{"image_id": number, "caption": text}] * (1 + number % 3)
         content = {"images": images, "annotations": rows}
         (own / f"captions_{split}.json").write_text(json.dumps(content))
