@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from pipeline import data, deploy
+from pipeline import data, deploy, doctor
 from pipeline.history import commands as history
 from serving import flags
 from trainer.errors import Interrupted, RunFailed, UserError
@@ -181,6 +181,7 @@ COMMANDS = (
     data.data,
     *deploy.COMMANDS,
     *history.COMMANDS,
+    doctor.doctor,
 )
 for _command in COMMANDS:
     cli.add_command(_command)
