@@ -1,0 +1,1 @@
+"""TFX pipelines as Kubeflow Pipelines v2 packages: compile, run one node, run a whole package."""
