@@ -14,6 +14,7 @@ from tfx.orchestration import pipeline
 from tfx.proto import pusher_pb2, trainer_pb2
 from tfx.types import BaseChannel
 
+from components.approval.component import Approval
 from components.data_check.component import DataCheck
 from components.evaluator.component import GenerativeEvaluator
 from components.example_gen.component import TfdsExampleGen
@@ -102,7 +103,7 @@ def _data_components(recipe: Recipe, paths: Paths) -> tuple[list[BaseNode], Base
 def _model_components(
     recipe: Recipe, paths: Paths, examples: BaseChannel, transform: Transform | None
 ) -> list[BaseNode]:
-    """Wire training, judging, trying out and, when both bless, deploying."""
+    """Wire training and judging, and what follows from the verdict."""
     trainer = Trainer(
         run_fn="trainer.run_fn.run_fn",  # named, never imported
         examples=examples,
@@ -118,12 +119,34 @@ def _model_components(
         evaluation=recipe.evaluate.model_dump_json(),
         cache_dir=str(paths.cache),
     )
+    _keyed_by_code(evaluator, "components/metrics", "components/evaluator")
+    return [trainer, evaluator, *_deploy_components(recipe, paths, trainer, evaluator)]
+
+
+def _deploy_components(
+    recipe: Recipe, paths: Paths, trainer: Trainer, evaluator: GenerativeEvaluator
+) -> list[BaseNode]:
+    """Wire trying the model out, a person's word if one is asked for, and the push."""
+    model, blessing = trainer.outputs["model"], evaluator.outputs["blessing"]
     serving_check = ServingCheck(
-        model=trainer.outputs["model"], code=code.fingerprint("serving", "components/serving_check")
+        model=model, code=code.fingerprint("serving", "components/serving_check")
     )
+    nodes: list[BaseNode] = [serving_check]
+    if recipe.approve.required:
+        approval = Approval(
+            model=model,
+            evaluation=evaluator.outputs["evaluation"],
+            model_blessing=blessing,
+            infra_blessing=serving_check.outputs["blessing"],
+            settings=recipe.approve,
+            folder=str(paths.approvals),
+            recipe=recipe.name,
+        )
+        nodes.append(approval)
+        blessing = approval.outputs["blessing"]
     pusher = Pusher(
-        model=trainer.outputs["model"],
-        model_blessing=evaluator.outputs["blessing"],
+        model=model,
+        model_blessing=blessing,
         infra_blessing=serving_check.outputs["blessing"],
         push_destination=pusher_pb2.PushDestination(
             filesystem=pusher_pb2.PushDestination.Filesystem(
@@ -131,8 +154,7 @@ def _model_components(
             )
         ),
     )
-    _keyed_by_code(evaluator, "components/metrics", "components/evaluator")
-    return [trainer, evaluator, serving_check, pusher]
+    return [*nodes, pusher]
 
 
 def _sqlite(paths: Paths) -> ConnectionConfig:

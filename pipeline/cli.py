@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from pipeline import data, deploy, doctor
+from pipeline import approve, data, deploy, doctor, extractor
 from pipeline.history import commands as history
 from serving import flags
 from trainer.errors import Interrupted, RunFailed, UserError
@@ -161,7 +161,7 @@ def generate(**options: Any) -> None:
 @click.argument("recipe")
 @click.option(
     "--stage",
-    type=click.Choice(["record", "example", "batch", "sample"]),
+    type=click.Choice(["record", "example", "tokens", "batch", "sample"]),
     required=True,
     help="Which form of the items to look at.",
 )
@@ -179,8 +179,10 @@ def inspect(recipe: str, stage: str, **options: Any) -> None:
 
 COMMANDS = (
     data.data,
+    extractor.extractor,
     *deploy.COMMANDS,
     *history.COMMANDS,
+    approve.approve,
     doctor.doctor,
 )
 for _command in COMMANDS:

@@ -15,6 +15,7 @@ NODES = (
     "Trainer",
     "GenerativeEvaluator",
     "ServingCheck",
+    "Approval",
     "Pusher",
 )
 """All there are; `of` says which a recipe has. A test holds that against what `build` wires."""
@@ -31,9 +32,12 @@ used by it; without one TFX packs its whole source tree anew for every Beam node
 
 
 def of(recipe: Recipe) -> tuple[str, ...]:
-    """Return the nodes of a recipe's runs, in order: only captions need a Transform."""
-    captions = isinstance(recipe, CaptionRecipe)
-    return tuple(name for name in NODES if captions or name != "Transform")
+    """Return the nodes of a recipe's runs, in order: not all recipes need every node."""
+    needed = {
+        "Transform": isinstance(recipe, CaptionRecipe),
+        "Approval": recipe.approve.required,
+    }
+    return tuple(name for name in NODES if needed.get(name, True))
 
 
 def check_range(recipe: Recipe, first: str | None, last: str | None) -> None:

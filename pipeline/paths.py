@@ -54,6 +54,11 @@ class Paths:
         return self.output / "cache"
 
     @property
+    def approvals(self) -> Path:
+        """What people decided about models."""
+        return self.output / "approvals"
+
+    @property
     def logs(self) -> Path:
         """One log file per run."""
         return self.output / "logs"

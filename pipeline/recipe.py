@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
+from components.approval.settings import Approve
 from components.data_check.settings import Checks
 from components.datasets.base import Source
 from components.evaluator.settings import Evaluation
@@ -65,6 +66,7 @@ class Recipe(Settings):
     model: GanModel | CaptionModel
     train: GanTrain | CaptionTrain
     evaluate: Evaluation
+    approve: Approve = Approve()
     push: Push
     beam: Beam = Beam()
     kubernetes: Kubernetes = Kubernetes()

@@ -72,6 +72,9 @@ def _output(results: dict[str, NodeResult], node: str, key: str) -> Output | Non
 def _verdict(found: dict[str, Any], results: dict[str, NodeResult]) -> Verdict:
     """Join the gate's verdict and the serving check's."""
     reasons = [check["text"] for check in found["checks"] if check["passed"] is False]
+    approval = _output(results, "Approval", "blessing")
+    if approval and not approval.properties.get("blessed") and not reasons:
+        reasons.append(str(approval.properties.get("blessing_message")))
     serving = _output(results, "ServingCheck", "blessing")
     if serving and not serving.properties.get("blessed"):
         reasons.append(f"the serving check failed: {serving.properties.get('reasons')}")

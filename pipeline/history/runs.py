@@ -83,13 +83,21 @@ class Run:
 
     @property
     def verdict(self) -> str:
-        """`blessed`, `not blessed`, `not served` (the serving check failed) or `-`."""
+        """`blessed`, `not blessed`, `not served`, `waiting`, `approved`, `rejected` or `-`."""
         if not self.evaluation:
             return "-"
         served = self.output("ServingCheck", "blessing")
         if self.evaluation["blessed"] and served and not served.properties.get("blessed"):
             return "not served"
+        if self.evaluation["blessed"] and any(node.node == "Approval" for node in self.nodes):
+            return self.approval.split(" ", 1)[0] or "waiting"
         return "blessed" if self.evaluation["blessed"] else "not blessed"
+
+    @property
+    def approval(self) -> str:
+        """Who approved or rejected the model, when and why; empty when nobody has."""
+        made = self.output("Approval", "blessing")
+        return str(made.properties.get("decision", "")) if made else ""
 
     @property
     def pushed(self) -> str:

@@ -50,6 +50,7 @@ def trace(model: str, output: str | None = None) -> Trace:
         for name, score in run.evaluation.get("scores", {}).items()
     ]
     found["verdict"] = [run.verdict, *(c["text"] for c in run.evaluation.get("checks", []))]
+    found["approval"] = run.approval or "none asked for, none given"
     found["served"] = _served(run)
     return found
 

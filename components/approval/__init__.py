@@ -1,0 +1,1 @@
+"""A person's word between the gate and the push."""
