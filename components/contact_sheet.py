@@ -7,6 +7,7 @@ import io
 import itertools
 import math
 import os
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,16 @@ from PIL import Image, ImageDraw, UnidentifiedImageError
 
 from components.datasets.base import DatasetSpec
 from trainer.errors import UserError
-from trainer.features import ID, IMAGE
+from trainer.features import CAPTIONS, ID, IMAGE
 
 CELL = 96
 """Side of a picture in the sheet, in pixels."""
 
 LINE, GAP = 14, 6
 TEXT_LIMIT = 60
+
+WIDE, LINE_WIDTH, LINES = 192, 32, 3
+"""Side of a picture above a sentence, characters in a line of it, and lines at most."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,10 +35,12 @@ class Item:
     Attributes:
       facts: Feature -> what it holds, worded for a table cell.
       image: The decoded image; None if the bytes are missing or no image.
+      sentence: What stands below the image instead of its label: the first caption, if any.
     """
 
     facts: dict[str, str]
     image: Image.Image | None
+    sentence: str = ""
 
 
 def records(
@@ -62,7 +68,7 @@ def records(
     if split not in splits:
         raise UserError(f"no split '{split}' in dataset '{spec.name}': known: {', '.join(splits)}")
     files = [file.filename for file in splits[split].file_instructions]
-    return _items(_read(files, "", count), spec.image_feature)
+    return _items(_read(files, "", count), spec.image_feature, spec.captions_feature)
 
 
 def examples(uri: str | os.PathLike[str], count: int, split: str = "train") -> list[Item]:
@@ -79,13 +85,18 @@ def examples(uri: str | os.PathLike[str], count: int, split: str = "train") -> l
     Raises:
       UserError: Count below one, or no such split there.
     """
+    return _items(read_split(uri, count, split), IMAGE, CAPTIONS)
+
+
+def read_split(uri: str | os.PathLike[str], count: int, split: str) -> Iterator[bytes]:
+    """Read the first serialized examples of a split of an Examples artifact; see `examples`."""
     _check_count(count)
     folder = Path(uri) / f"Split-{split}"
     files = sorted(str(file) for file in folder.glob("data_tfrecord-*.gz"))
     if not files:
         found = sorted(path.name.removeprefix("Split-") for path in Path(uri).glob("Split-*"))
         raise UserError(f"no split '{split}' in {uri}: known: {', '.join(found) or 'none'}")
-    return _items(_read(files, "GZIP", count), IMAGE)
+    return _read(files, "GZIP", count)
 
 
 def table(items: Sequence[Item]) -> tuple[list[str], list[list[str]]]:
@@ -95,19 +106,21 @@ def table(items: Sequence[Item]) -> tuple[list[str], list[list[str]]]:
     return header, [[item.facts.get(key, "-") for key in header] for item in items]
 
 
-def sheet(items: Sequence[Item], columns: int = 8) -> Image.Image:
-    """Draw all images in rows, each above its label or its id.
+def sheet(items: Sequence[Item], columns: int | None = None) -> Image.Image:
+    """Draw all images in rows, each above its sentence, label or id.
 
     Args:
       items: What to draw, at least one.
-      columns: Images per row.
+      columns: Images per row; None for 8, or 4 above sentences.
 
     Returns:
-      An RGB image. Small images are enlarged by whole factors, so pixels stay visible; one that
-      cannot be decoded shows as a crossed box.
+      An RGB image. Large images are fitted into their cell, small ones enlarged by whole factors,
+      so pixels stay visible; one that cannot be decoded shows as a crossed box.
     """
-    columns = min(columns, len(items))
-    step_x, step_y = CELL + GAP, CELL + LINE + GAP
+    wide = any(item.sentence for item in items)
+    side, lines = (WIDE, LINES) if wide else (CELL, 1)
+    columns = min(columns or (4 if wide else 8), len(items))
+    step_x, step_y = side + GAP, side + lines * LINE + GAP
     rows = math.ceil(len(items) / columns)
     canvas = Image.new("RGB", (columns * step_x + GAP, rows * step_y + GAP), "white")
     draw = ImageDraw.Draw(canvas)
@@ -115,13 +128,21 @@ def sheet(items: Sequence[Item], columns: int = 8) -> Image.Image:
         left = GAP + number % columns * step_x
         top = GAP + number // columns * step_y
         if item.image is None:
-            draw.rectangle((left, top, left + CELL, top + CELL), outline="red")
-            draw.line((left, top, left + CELL, top + CELL), fill="red")
+            draw.rectangle((left, top, left + side, top + side), outline="red")
+            draw.line((left, top, left + side, top + side), fill="red")
         else:
-            canvas.paste(_fit(item.image), (left, top))
-        caption = item.facts.get("label") or item.facts.get(ID, "")
-        draw.text((left, top + CELL), caption[:16], fill="black")
+            canvas.paste(_fit(item.image, side), (left, top))
+        for line, text in enumerate(_below(item)):
+            draw.text((left, top + side + line * LINE), text, fill="black")
     return canvas
+
+
+def _below(item: Item) -> list[str]:
+    if item.sentence:
+        # The built-in font has Latin letters only.
+        plain = item.sentence.encode("latin-1", errors="replace").decode("latin-1")
+        return textwrap.wrap(plain, LINE_WIDTH, max_lines=LINES, placeholder=" ...")
+    return [(item.facts.get("label") or item.facts.get(ID, ""))[:16]]
 
 
 def _check_count(count: int) -> None:
@@ -136,27 +157,39 @@ def _read(files: Iterable[str], compression: str, count: int) -> Iterator[bytes]
     yield from itertools.islice(dataset.as_numpy_iterator(), count)
 
 
-def _items(payloads: Iterable[bytes], image_key: str) -> list[Item]:
+def _items(payloads: Iterable[bytes], image_key: str, captions_key: str | None) -> list[Item]:
     import tensorflow as tf
 
     return [
-        _item(tf.train.Example.FromString(payload).features.feature, image_key)
+        _item(tf.train.Example.FromString(payload).features.feature, image_key, captions_key)
         for payload in payloads
     ]
 
 
-def _item(features: Any, image_key: str) -> Item:
+def _item(features: Any, image_key: str, captions_key: str | None) -> Item:
     facts = {key: _words(features[key]) for key in sorted(features) if key != image_key}
+    told = captions_key and captions_key in features
+    captions = features[captions_key].bytes_list.value if told else []
+    sentence = captions[0].decode(errors="replace") if captions else ""
     values = features[image_key].bytes_list.value if image_key in features else []
     if not values:
-        return Item(facts, None)
+        return Item(facts, None, sentence)
+    image = open_image(values[0])
+    if image is None:
+        missing = f"not an image, {len(values[0]):,} bytes"
+        return Item(facts | {image_key: missing}, None, sentence)
+    size = f"{image.format} {image.height}x{image.width} {image.mode}, {len(values[0]):,} bytes"
+    return Item(facts | {image_key: size}, image, sentence)
+
+
+def open_image(content: bytes) -> Image.Image | None:
+    """Decode an image; None for bytes that are none."""
     try:
-        image = Image.open(io.BytesIO(values[0]))
+        image = Image.open(io.BytesIO(content))
         image.load()
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError):
-        return Item(facts | {image_key: f"not an image, {len(values[0]):,} bytes"}, None)
-    size = f"{image.format} {image.height}x{image.width} {image.mode}, {len(values[0]):,} bytes"
-    return Item(facts | {image_key: size}, image)
+        return None
+    return image
 
 
 def _words(feature: Any) -> str:
@@ -167,12 +200,17 @@ def _words(feature: Any) -> str:
     return text if len(text) <= TEXT_LIMIT else f"{text[: TEXT_LIMIT - 3]}..."
 
 
-def _fit(image: Image.Image) -> Image.Image:
+def _fit(image: Image.Image, side: int) -> Image.Image:
+    """Bring an image into a white square of `side`, its proportions kept."""
+    image = image.convert("RGB")
     largest = max(image.size)
-    if largest > CELL:
-        image = image.convert("RGB")
-        image.thumbnail((CELL, CELL))
+    if largest > side:
+        image.thumbnail((side, side))
+    else:
+        size = (image.width * (side // largest), image.height * (side // largest))
+        image = image.resize(size, Image.Resampling.NEAREST)
+    if image.width == image.height:
         return image
-    factor = CELL // largest
-    size = (image.width * factor, image.height * factor)
-    return image.convert("RGB").resize(size, Image.Resampling.NEAREST)
+    square = Image.new("RGB", (side, side), "white")
+    square.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
+    return square

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 
 from components import datasets
 from pipeline import config
 from pipeline.console import quiet
 from pipeline.lineage import Lineage
 from pipeline.paths import Paths, check_output, shown
-from pipeline.recipe import Recipe
+from pipeline.recipe import CaptionRecipe, Recipe
+from trainer.errors import UserError
 
+if TYPE_CHECKING:
+    from components.contact_sheet import Item
 
-class View(NamedTuple):
-    """What one stage shows."""
+STAGES = ("record", "example", "tokens", "batch", "sample")
+"""The forms that an item has on its way, in order; `tokens` only where there are captions."""
 
-    header: list[str]
-    rows: list[list[str]]
-    sheet: Image.Image
+View = Callable[[Recipe, Paths, int], list["Item"]]
 
 
 def inspect_stage(
@@ -40,8 +40,9 @@ def inspect_stage(
 
     Args:
       recipe: Whose items.
-      stage: `record` (as TFDS stores it), `example` (after ingestion), `batch` (as the trainer
-        sees it) or `sample` (what the newest trained model makes).
+      stage: `record` (as TFDS stores it), `example` (after ingestion), `tokens` (captions after
+        Transform), `batch` (as the trainer sees it) or `sample` (what the newest trained model
+        makes).
       count: How many items.
       out: PNG to write; None for `<recipe>-<stage>.png`.
       overrides: Settings as in `run --set`.
@@ -57,86 +58,95 @@ def inspect_stage(
     resolved = config.load(recipe, overrides)
     target = Path(out or f"{resolved.name}-{stage}.png")
     check_output(target)
+    view = _views(resolved).get(stage)
+    if view is None:
+        raise UserError(
+            f"recipe '{resolved.name}' has no captions, so no stage '{stage}': choose another of "
+            f"{', '.join(STAGES)}"
+        )
     with quiet():
-        view = STAGES[stage](resolved, Paths.of(resolved.name, output_dir, data_dir), count)
-    view.sheet.save(target)
-    return "\n".join([*_lines(view), f"sheet: {shown(target)}"])
+        from components import contact_sheet
+
+        items = view(resolved, Paths.of(resolved.name, output_dir, data_dir), count)
+        contact_sheet.sheet(items).save(target)
+    return "\n".join([*_lines(items), f"sheet: {shown(target)}"])
 
 
-def _record(recipe: Recipe, paths: Paths, count: int) -> View:
+def _views(recipe: Recipe) -> dict[str, View]:
+    common: dict[str, View] = {"record": _record, "example": _example}
+    if isinstance(recipe, CaptionRecipe):
+        from pipeline import inspect_captions as captions
+
+        own = {"tokens": captions.tokens, "batch": captions.batch, "sample": captions.sample}
+        return {**common, **own}
+    return {**common, "batch": _batch, "sample": _sample}
+
+
+def _record(recipe: Recipe, paths: Paths, count: int) -> list[Item]:
     from components import contact_sheet
 
-    split = recipe.data.train.partition("[")[0]
+    split = recipe.data.train.partition("[")[0].partition("+")[0]
     spec = datasets.resolve(recipe.data.dataset, recipe.data.source)
-    items = contact_sheet.records(spec, paths.data, count, split)
-    return View(*contact_sheet.table(items), contact_sheet.sheet(items))
+    return contact_sheet.records(spec, paths.data, count, split)
 
 
-def _example(recipe: Recipe, paths: Paths, count: int) -> View:
-    uri = _examples_uri(recipe, paths)
+def _example(recipe: Recipe, paths: Paths, count: int) -> list[Item]:
+    uri = Lineage.of(paths.metadata, recipe.name).latest("TfdsExampleGen", "examples").uri
     from components import contact_sheet
 
-    items = contact_sheet.examples(uri, count)
-    return View(*contact_sheet.table(items), contact_sheet.sheet(items))
+    return contact_sheet.examples(uri, count)
 
 
-def _batch(recipe: Recipe, paths: Paths, count: int) -> View:
-    uri = _examples_uri(recipe, paths)
-    reader = importlib.import_module(
-        "trainer.input"
-    )  # by name: nothing here imports the trainer's code
+def _batch(recipe: Recipe, paths: Paths, count: int) -> list[Item]:
+    uri = Lineage.of(paths.metadata, recipe.name).latest("DataCheck", "checked").uri
+    # By name: nothing here imports the trainer's code.
+    reader = importlib.import_module("trainer.input")
     split = reader.load([f"{uri}/Split-train/*"], config.data_settings(recipe))
     stream = reader.batches(split, min(count, len(split.labels)), recipe.train.seed)
     images, labels = next(stream.as_numpy_iterator())
     return _tensors(reader.to_uint8(images).numpy(), images, labels)
 
 
-def _sample(recipe: Recipe, paths: Paths, count: int) -> View:
+def _sample(recipe: Recipe, paths: Paths, count: int) -> list[Item]:
     uri = Lineage.of(paths.metadata, recipe.name).latest("Trainer", "model").uri
     import tensorflow as tf
 
     generate = tf.saved_model.load(f"{uri}/Format-Serving").signatures["generate"]
     seeds = tf.range(count, dtype=tf.int64)
-    classes = len(datasets.get(recipe.data.dataset).label_names)
-    labels = seeds % max(1, classes)
+    labels = seeds % max(1, len(config.label_names(recipe)))
     wanted = {"seed": seeds, "label": labels}
     given = {name: wanted[name] for name in generate.structured_input_signature[1]}
     images = generate(**given)["image"].numpy()
     return _tensors(images, images, labels.numpy())
 
 
-STAGES: dict[str, Callable[[Recipe, Paths, int], View]] = {
-    "record": _record,
-    "example": _example,
-    "batch": _batch,
-    "sample": _sample,
-}
+def _tensors(drawn: np.ndarray, images: np.ndarray, labels: np.ndarray) -> list[Item]:
+    from PIL import Image
 
+    from components.contact_sheet import Item
 
-def _examples_uri(recipe: Recipe, paths: Paths) -> str:
-    return Lineage.of(paths.metadata, recipe.name).latest("TfdsExampleGen", "examples").uri
-
-
-def _tensors(shown_images: np.ndarray, images: np.ndarray, labels: np.ndarray) -> View:
-    from serving.sheet import sheet
-
-    header = ["#", "label", "dtype", "shape", "min", "max", "mean"]
-    rows = [
-        [
-            str(number),
-            str(label),
-            str(image.dtype),
-            "x".join(map(str, image.shape)),
-            f"{image.min():.3g}",
-            f"{image.max():.3g}",
-            f"{image.mean():.3g}",
-        ]
-        for number, (image, label) in enumerate(zip(images, labels, strict=True))
+    pictures = drawn[..., 0] if drawn.shape[-1] == 1 else drawn
+    return [
+        Item({"#": str(number), "label": str(label), **describe(image)}, Image.fromarray(picture))
+        for number, (picture, image, label) in enumerate(zip(pictures, images, labels, strict=True))
     ]
-    return View(header, rows, sheet(shown_images))
 
 
-def _lines(view: View) -> list[str]:
-    table = [view.header, *view.rows]
-    widths = [max(len(row[i]) for row in table) for i in range(len(view.header))]
+def describe(image: np.ndarray) -> dict[str, str]:
+    """Put a tensor into table cells: dtype, shape and range."""
+    return {
+        "dtype": str(image.dtype),
+        "shape": "x".join(map(str, image.shape)),
+        "min": f"{image.min():.3g}",
+        "max": f"{image.max():.3g}",
+        "mean": f"{image.mean():.3g}",
+    }
+
+
+def _lines(items: Sequence[Item]) -> list[str]:
+    """Lay the items' facts out as a table, the item's id first."""
+    names = dict.fromkeys(name for item in items for name in item.facts)
+    header = sorted(names, key=lambda name: name != "id")
+    table = [header, *([item.facts.get(name, "-") for name in header] for item in items)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     return ["  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)).rstrip() for r in table]

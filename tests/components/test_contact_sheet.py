@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from components import contact_sheet, datasets
 from trainer.errors import UserError
@@ -40,6 +41,31 @@ def test_broken_images_stay_visible():
     item = contact_sheet.Item({"id": "x"}, None)
     picture = np.asarray(contact_sheet.sheet([item]))
     assert (picture == [255, 0, 0]).all(axis=-1).sum() > contact_sheet.CELL * 4
+
+
+def test_images_of_many_sizes_are_fitted_above_their_sentences():
+    """A wide photograph keeps its proportions in the middle of its square; so does a small one."""
+    wide = Image.new("RGB", (384, 96), "red")
+    small = Image.new("RGB", (10, 40), "blue")
+    long = " ".join(["one two three four"] * 9) + " \u4e2d"
+    picture = np.asarray(
+        contact_sheet.sheet(
+            [contact_sheet.Item({"id": "a"}, wide, long), contact_sheet.Item({}, small, "short")]
+        )
+    )
+    side, gap = contact_sheet.WIDE, contact_sheet.GAP
+    below = contact_sheet.LINES * contact_sheet.LINE
+    assert picture.shape == (side + below + 2 * gap, 2 * (side + gap) + gap, 3)
+    red = np.argwhere((picture == [255, 0, 0]).all(axis=-1))
+    assert (red.min(0).tolist(), red.max(0).tolist()) == ([gap + 72, gap], [gap + 119, gap + 191])
+    blue = np.argwhere((picture == [0, 0, 255]).all(axis=-1))
+    left = 2 * gap + side + (side - 40) // 2
+    assert (blue.min(0).tolist(), blue.max(0).tolist()) == (
+        [gap + 16, left],
+        [gap + 16 + 159, left + 39],
+    )
+    inked = (picture[gap + side :, : side + gap] < 128).all(axis=-1).any(axis=1)
+    assert inked[: 2 * contact_sheet.LINE].any() and inked[2 * contact_sheet.LINE :].any()
 
 
 def test_wrong_requests(items, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,12 @@ from tfx.orchestration.pipeline import RunOptions
 
 from pipeline import config, nodes
 from pipeline.build import create_pipeline
+from pipeline.cli import cli
+from pipeline.lineage import Lineage, Output
 from pipeline.paths import Paths
 from pipeline.runners.local import LocalRunner
 from trainer import models
+from trainer.errors import UserError
 from trainer.preprocessing import encode, lookup, read_vocabulary, words
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -113,12 +117,90 @@ def test_the_trainer_of_a_caption_recipe_gets_the_transform_graph(tmp_path):
     assert "transform_graph" not in trainer.inputs
 
 
-def test_scenes_from_rendering_to_the_vocabulary(tmp_path):
-    paths = run_to_transform(tmp_path, {"dataset": "scenes", "size": 40}, str(tmp_path / "tfds"))
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory):
+    """A run on 40 scenes up to the vocabulary, and the arguments that name it."""
+    folder = tmp_path_factory.mktemp("scenes")
+    return folder, run_to_transform(folder, {"dataset": "scenes", "size": 40}, str(folder / "tfds"))
+
+
+def test_scenes_from_rendering_to_the_vocabulary(scenes):
+    _, paths = scenes
     check_graph(paths, 40)
     report = json.loads((artifact(paths, "DataCheck", "report") / "report.json").read_text())
     assert report["records"] == {"eval": 10, "train": 40}
     assert report["anomalies"] == []
+
+
+def inspected(folder: Path, stage: str, capsys) -> list[list[str]]:
+    """Cells of the table that `genvision inspect` prints; its sheet lies in `folder`."""
+    where = ["--data-dir", str(folder / "tfds"), "--output-dir", str(folder / "out")]
+    given = ["inspect", str(folder / "wired_captions.yaml"), "--stage", stage, "--count", "4"]
+    out = ["--out", str(folder / f"{stage}.png")]
+    cli.main([*given, *where, *out], standalone_mode=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1].startswith("sheet: ")
+    return [re.split(r" {2,}", line) for line in lines[:-1]]
+
+
+def test_inspect_shows_every_stage_before_training(scenes, capsys):
+    folder, paths = scenes
+    captions = captions_of(paths)
+    tables = {s: inspected(folder, s, capsys) for s in ("record", "example", "tokens", "batch")}
+    assert {len(rows) for rows in tables.values()} == {1 + 4}
+    assert tables["record"][0] == ["id", "captions", "scene", "image"]
+    assert tables["example"][0] == ["id", "captions", "facts", "image"]
+    assert all("PNG 64x64 RGB" in row[3] for row in tables["example"][1:])
+    assert tables["tokens"][0] == ["id", "caption", "tokens", "unknown", "words"]
+    for own, (identity, caption, tokens, unknown, spoken) in zip(
+        captions, tables["tokens"][1:], strict=False
+    ):
+        assert identity.startswith("scenes/train/")
+        assert caption == own[0].decode()
+        assert tokens.split()[0] == "1" and tokens.split()[-1] == "2"
+        assert tokens.split().count("3") == int(unknown) == spoken.count("<unknown>")
+        assert len(spoken.split()) == len(tokens.split()) - 2 <= len(caption.split())
+    header, *rows = tables["batch"]
+    assert header == ["id", "dtype", "shape", "min", "max", "mean", "tokens"]
+    assert {tuple(row[1:3]) for row in rows} == {("float32", "64x64x3")}
+    assert [row[6] for row in rows] == [row[2] for row in tables["tokens"][1:]]
+    sizes = {stage: Image.open(folder / f"{stage}.png").size for stage in tables}
+    assert sizes == dict.fromkeys(tables, (4 * 198 + 6, 192 + 3 * 14 + 2 * 6))
+
+
+def test_inspect_shows_what_a_captioner_says(scenes, capsys, monkeypatch):
+    class Says(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="image_bytes")])
+        def caption(self, image_bytes):
+            length = tf.strings.as_string(tf.strings.length(image_bytes))
+            return {
+                "caption": length + " bytes",
+                "log_prob": tf.zeros_like(image_bytes == "", tf.float32),
+            }
+
+    folder, _ = scenes
+    module = Says()
+    target = str(folder / "model" / "Format-Serving")
+    tf.saved_model.save(module, target, signatures={"caption": module.caption})
+    real = Lineage.latest
+
+    def latest(self, node, key):
+        return (
+            Output(key, str(folder / "model"), {}) if node == "Trainer" else real(self, node, key)
+        )
+
+    monkeypatch.setattr(Lineage, "latest", latest)
+    header, *rows = inspected(folder, "sample", capsys)
+    assert header == ["id", "caption", "log_prob", "a person"]
+    assert [row[0][:12] for row in rows] == ["scenes/test/"] * 4
+    assert all(re.fullmatch(r"\d+ bytes", row[1]) and row[2] == "0.000" for row in rows)
+
+
+def test_a_stage_that_an_image_recipe_lacks():
+    with pytest.raises(
+        UserError, match="recipe 'digits_cgan' has no captions, so no stage 'tokens'"
+    ):
+        cli.main(["inspect", "digits_cgan", "--stage", "tokens"], standalone_mode=False)
 
 
 def test_a_coco_folder_with_one_to_three_captions_an_image(tmp_path):
