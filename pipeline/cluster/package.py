@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
+from pipeline.runners.kubeflow import package_file
 from trainer.errors import UserError
 
-SCHEMA = "2.1.0"
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,127}")
 
 
@@ -21,21 +21,13 @@ def read(path: Path) -> dict[str, Any]:
       Its PipelineSpec as JSON.
 
     Raises:
-      UserError: The file is missing, no YAML, or no PipelineSpec of schema 2.1.0 with at most one
-        document about the platform behind it.
+      UserError: The file is missing, no YAML, edited by hand, or no PipelineSpec of the schema that
+        KFP 2 takes with at most one document about the platform behind it.
     """
     from google.protobuf import json_format
     from kfp.pipeline_spec import pipeline_spec_pb2
 
-    try:
-        documents = [item for item in yaml.safe_load_all(path.read_text("utf-8")) if item]
-    except OSError:
-        raise UserError(f"no package '{path}': compile the pipeline first") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise _bad(path, f"it is not YAML: {' '.join(str(error).split())}") from None
-    if not documents or not all(isinstance(item, dict) for item in documents):
-        raise _bad(path, "it should hold a PipelineSpec")
-    spec, *platforms = documents
+    spec, *platforms = documents = _documents(path)
     kinds = [pipeline_spec_pb2.PipelineSpec, pipeline_spec_pb2.PlatformSpec]
     if len(documents) > len(kinds):
         raise _bad(path, f"it has {len(documents)} documents; one or two are allowed")
@@ -44,8 +36,9 @@ def read(path: Path) -> dict[str, Any]:
             json_format.ParseDict(document, kind())
         except json_format.ParseError as error:
             raise _bad(path, " ".join(str(error).split())) from None
-    if spec.get("schemaVersion") != SCHEMA:
-        raise _bad(path, f"its schemaVersion is {spec.get('schemaVersion')!r}, not {SCHEMA}")
+    schema, known = spec.get("schemaVersion"), package_file.SCHEMA_VERSION
+    if schema != known:
+        raise _bad(path, f"its schemaVersion is {schema!r}, not {known}")
     name = spec.get("pipelineInfo", {}).get("name", "")
     if not NAME.fullmatch(name):
         raise _bad(path, f"its name '{name}' has other signs than a-z, 0-9 and '-'")
@@ -54,7 +47,20 @@ def read(path: Path) -> dict[str, Any]:
     return spec
 
 
+def _documents(path: Path) -> list[dict[str, Any]]:
+    try:
+        text = path.read_text("utf-8")
+        documents = [item for item in yaml.safe_load_all(text) if item]
+    except OSError:
+        raise UserError(f"no package '{path}': compile the pipeline first") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise _bad(path, f"it is not YAML: {' '.join(str(error).split())}") from None
+    if package_file.SEAL in text:
+        package_file.read(path)  # one of ours: whether it is as it was compiled
+    if not documents or not all(isinstance(item, dict) for item in documents):
+        raise _bad(path, "it should hold a PipelineSpec")
+    return documents
+
+
 def _bad(path: Path, why: str) -> UserError:
-    return UserError(
-        f"package '{path}' is not one for Kubeflow Pipelines 2: {why}; compile it anew"
-    )
+    return UserError(f"package '{path}' is none for Kubeflow Pipelines 2: {why}; compile it anew")

@@ -1,4 +1,4 @@
-"""Give the plain `tfx` command its Kubeflow engine: a lazy import hook for three modules of TFX.
+"""Give the plain `tfx` command its Kubeflow engine: a lazy import hook for four modules of TFX.
 
 TFX 1.16 removed modules that its own Kubeflow handler imports. No file of TFX is touched: a finder
 answers for these names alone, when somebody asks for them. Imports nothing but `os` and `sys`:
@@ -15,17 +15,27 @@ SWITCH = "GENVISION_TFX_PLUGIN"
 
 HANDLER = "tfx.tools.cli.handler.kubeflow_handler"
 FACTORY = "tfx.tools.cli.handler.handler_factory"
+V1 = "tfx.v1.orchestration.experimental"
+LEGACY = "pipeline.cluster.legacy_runner"
 SUPPLIED = {
     HANDLER: "pipeline.cluster.handler",
-    "tfx.orchestration.kubeflow.kubeflow_dag_runner": "pipeline.cluster.legacy_runner",
+    "tfx.orchestration.kubeflow.kubeflow_dag_runner": LEGACY,
 }
 """Module name of TFX -> our module that stands under this name."""
+
+V1_NAMES = (
+    "KubeflowDagRunner",
+    "KubeflowDagRunnerConfig",
+    "LABEL_KFP_SDK_ENV",
+    "get_default_kubeflow_metadata_config",
+)
+"""What `V1` had until TFX 1.15; given back on demand."""
 
 REPAIR = "python -m pip install --force-reinstall --no-deps genvision"
 
 
 class Finder:
-    """Answers for the modules of `SUPPLIED` and wraps `FACTORY`; every other name passes by."""
+    """Answers for the modules of `SUPPLIED`, adds to those of `WRAPPED`; other names pass by."""
 
     @classmethod
     def find_spec(cls, name: str, path=None, target=None):
@@ -34,12 +44,12 @@ class Finder:
             from importlib.machinery import ModuleSpec
 
             return ModuleSpec(name, _Alias(SUPPLIED[name]))
-        if name != FACTORY:
+        if name not in WRAPPED:
             return None
         for finder in sys.meta_path:
             spec = finder.find_spec(name, path, target) if finder is not cls else None
             if spec is not None:
-                spec.loader = _Wrapping(spec.loader)
+                spec.loader = _Wrapping(spec.loader, WRAPPED[name])
                 return spec
         return None
 
@@ -62,10 +72,10 @@ class _Alias:
 
 
 class _Wrapping:
-    """Loads TFX's handler factory with its own loader, then wraps `create_handler`."""
+    """Loads a module with its own loader, then lets a function add to it."""
 
-    def __init__(self, loader) -> None:
-        self._loader = loader
+    def __init__(self, loader, add) -> None:
+        self._loader, self._add = loader, add
 
     def __getattr__(self, name: str):
         return getattr(self._loader, name)
@@ -75,16 +85,17 @@ class _Wrapping:
 
     def exec_module(self, module) -> None:
         self._loader.exec_module(module)
-        _wrap(module)
+        self._add(module)
 
 
 def install() -> None:
-    """Put the finder first, once, unless `SWITCH` says off; the factory may be imported already."""
+    """Put the finder first, once, unless `SWITCH` says off; modules imported before are seen to."""
     if switched_off() or Finder in sys.meta_path:
         return
     sys.meta_path.insert(0, Finder)
-    if FACTORY in sys.modules:
-        _wrap(sys.modules[FACTORY])
+    for name, add in WRAPPED.items():
+        if name in sys.modules:
+            add(sys.modules[name])
 
 
 def switched_off() -> bool:
@@ -115,7 +126,7 @@ def _replaced(by: str) -> str:
     )
 
 
-def _wrap(factory) -> None:
+def _wrap_factory(factory) -> None:
     """Let `create_handler` choose our engine without asking pip; the rest goes to TFX's own."""
     upstream = factory.create_handler
     if getattr(upstream, "by_genvision", False):
@@ -129,3 +140,20 @@ def _wrap(factory) -> None:
     create_handler.by_genvision = True  # type: ignore[attr-defined]
     create_handler.__doc__ = upstream.__doc__
     factory.create_handler = create_handler
+
+
+def _extend_v1(module) -> None:
+    """Give back the names of old pipeline files, imported when somebody asks."""
+
+    def get(name: str):
+        if name not in V1_NAMES:
+            raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        return getattr(import_module(LEGACY), name)
+
+    module.__getattr__ = get
+
+
+WRAPPED = {FACTORY: _wrap_factory, V1: _extend_v1}
+"""Module of TFX -> what is added to it once it is loaded."""
