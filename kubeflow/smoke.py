@@ -2,7 +2,7 @@
 """Tell whether an image can do its work: `docker run --rm IMAGE genvision-smoke [--gpu]`.
 
 Each line is one thing that was really done, not only imported. Exit code 1 if any of them fails.
-Standard library above, everything heavy inside its check, so that one broken package hides no other.
+Standard library above, everything heavy inside its check: one broken package hides no other.
 """
 
 from __future__ import annotations

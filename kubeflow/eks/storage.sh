@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# An EFS file system for the cluster of cluster.yaml, its mount targets, and an image repository.
+# Prints the id for kubeflow/k8s/overlays/eks/efs.yaml; a second call finds what the first made:
+#   AWS_REGION=eu-central-1 kubeflow/eks/storage.sh
+set -euo pipefail
+
+CLUSTER=${CLUSTER:-genvision}
+: "${AWS_REGION:?name the region of cluster.yaml: AWS_REGION=eu-central-1 kubeflow/eks/storage.sh}"
+export AWS_REGION AWS_PAGER=""
+
+cluster() { aws eks describe-cluster --name "$CLUSTER" --query "cluster.resourcesVpcConfig.$1" --output text; }
+
+# The token makes the call repeatable: the same one names the same file system.
+id=$(aws efs describe-file-systems --creation-token "$CLUSTER" --query 'FileSystems[0].FileSystemId' --output text)
+if [[ $id == None ]]; then
+  id=$(aws efs create-file-system --creation-token "$CLUSTER" --encrypted --throughput-mode elastic \
+    --tags "Key=Name,Value=$CLUSTER" --query FileSystemId --output text)
+fi
+until [[ $(aws efs describe-file-systems --file-system-id "$id" --query 'FileSystems[0].LifeCycleState' --output text) == available ]]; do
+  sleep 2
+done
+
+# Pods reach it from the cluster's own security group, over NFS inside that group only.
+group=$(cluster clusterSecurityGroupId)
+targets=$(aws efs describe-mount-targets --file-system-id "$id" --query 'MountTargets[].AvailabilityZoneName' --output text)
+for subnet in $(cluster 'subnetIds[]'); do
+  zone=$(aws ec2 describe-subnets --subnet-ids "$subnet" --query 'Subnets[0].AvailabilityZone' --output text)
+  if [[ " ${targets//$'\t'/ } " != *" $zone "* ]]; then
+    aws efs create-mount-target --file-system-id "$id" --subnet-id "$subnet" --security-groups "$group" >/dev/null
+    targets+=" $zone"
+  fi
+done
+
+aws ecr describe-repositories --repository-names genvision >/dev/null 2>&1 ||
+  aws ecr create-repository --repository-name genvision >/dev/null
+echo "$id"
