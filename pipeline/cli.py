@@ -11,6 +11,7 @@ import click
 
 from pipeline import approve, data, deploy, doctor, extractor
 from pipeline.history import commands as history
+from pipeline.runners.kubeflow import commands as kubeflow
 from serving import flags
 from trainer.errors import Interrupted, RunFailed, UserError
 
@@ -184,6 +185,7 @@ COMMANDS = (
     *history.COMMANDS,
     approve.approve,
     doctor.doctor,
+    *kubeflow.COMMANDS,
 )
 for _command in COMMANDS:
     cli.add_command(_command)

@@ -129,7 +129,7 @@ def _node_tasks(
     tasks: dict[str, dsl.PipelineTask] = {}
     for task in blueprint.tasks:
         needs = kubernetes.needs(task.node)
-        arguments = [*_common(), "--node", task.node, *task.arguments]
+        arguments = [*_common(blueprint), "--node", task.node, *task.arguments]
         image = needs.image or blueprint.image
         component = _component(names[task.node], image, NODE, arguments, kinds)
         made = _place(blueprint, component(**given), needs)
@@ -141,7 +141,7 @@ def _node_tasks(
 def _exit_task(blueprint: Blueprint, metadata: dsl.PipelineChannel) -> dsl.PipelineTask:
     """Make the task that tells how the run ended; a plain pod of its own."""
     kubernetes = blueprint.kubernetes
-    arguments = [*_common(), "--pipeline", blueprint.pipeline]
+    arguments = _common(blueprint)
     if kubernetes.ui:
         arguments += ["--ui", kubernetes.ui]
     own = Needs(pool="", retries=0, secrets=kubernetes.default.secrets)
@@ -164,8 +164,9 @@ def _place(blueprint: Blueprint, task: dsl.PipelineTask, needs: Needs) -> dsl.Pi
     return task
 
 
-def _common() -> list[str]:
-    return ["--executor-input", EXECUTOR_INPUT, "--run-id", dsl.PIPELINE_JOB_ID_PLACEHOLDER]
+def _common(blueprint: Blueprint) -> list[str]:
+    run = ["--executor-input", EXECUTOR_INPUT, "--run-id", dsl.PIPELINE_JOB_ID_PLACEHOLDER]
+    return [*run, "--pipeline", blueprint.pipeline]
 
 
 def _component(

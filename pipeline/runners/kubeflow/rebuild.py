@@ -37,16 +37,10 @@ def offer(recipe: Recipe) -> Offer:
     Raises:
       UserError: A key does not exist, or there is no storage for the folders.
     """
-    kubernetes = recipe.kubernetes
-    if kubernetes.storage is None:
-        raise UserError(
-            "kubernetes.storage is null: a recipe's runs need a volume that all nodes see; name "
-            "its claim"
-        )
-    root = Path(kubernetes.storage.mount_path)
-    folders = {OUTPUT: str(root / "runs" / recipe.name), DATA: str(root / "data")}
+    own = paths(recipe)
+    folders = {OUTPUT: str(own.output), DATA: own.data}
     tree = recipe.model_dump(mode="json", exclude={"kubernetes"})
-    chosen = parameters.of_recipe(tree, kubernetes.parameters)
+    chosen = parameters.of_recipe(tree, recipe.kubernetes.parameters)
     found = [
         *(Parameter(name, str, folder, name) for name, folder in folders.items()),
         *chosen,
@@ -54,10 +48,26 @@ def offer(recipe: Recipe) -> Offer:
     parameters.check_names(found)
     content = {
         "recipe": recipe.model_dump(mode="json", exclude={"kubernetes"}, exclude_defaults=True),
-        "keys": list(kubernetes.parameters),
+        "keys": list(recipe.kubernetes.parameters),
         "folders": folders,
     }
     return Offer(found, content)
+
+
+def paths(recipe: Recipe) -> Paths:
+    """Return a recipe's folders on the storage that all its nodes see.
+
+    Raises:
+      UserError: There is no such storage.
+    """
+    storage = recipe.kubernetes.storage
+    if storage is None:
+        raise UserError(
+            "kubernetes.storage is null: a recipe's runs need a volume that all nodes see; name "
+            "its claim"
+        )
+    root = Path(storage.mount_path)
+    return Paths.of(recipe.name, str(root / "runs" / recipe.name), str(root / "data"))
 
 
 def changed(content: Mapping[str, Any], given: Mapping[str, Any]) -> bool:

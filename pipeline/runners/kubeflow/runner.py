@@ -10,11 +10,12 @@ from typing import Any
 from tfx.orchestration.portable import tfx_runner
 from tfx.proto.orchestration import pipeline_pb2
 
+from pipeline import build
 from pipeline.kubernetes import Kubernetes, check_image
 from pipeline.recipe import Recipe
-from pipeline.runners.kubeflow import handover, package_file, parameters, rebuild
+from pipeline.runners.kubeflow import handover, package, package_file, parameters, rebuild
 from pipeline.runners.kubeflow.connection import connect
-from pipeline.runners.kubeflow.package import Blueprint, NodeTask, build
+from pipeline.runners.kubeflow.package import Blueprint, NodeTask
 from trainer.errors import UserError
 
 
@@ -33,6 +34,33 @@ class KubeflowDagRunnerConfig:
     """Default of the run's parameter `pipeline_root`: a path on shared storage or gs://."""
     env: Mapping[str, str] = field(default_factory=dict)
     """Plain environment variables of all nodes."""
+    recipe: Recipe | None = None
+    """The recipe that the pipeline is wired from, if any: its runs can then be given its settings
+    anew, and `kubernetes` is the recipe's."""
+
+    @property
+    def settings(self) -> Kubernetes:
+        """What is asked of Kubernetes, with `metadata` in its place."""
+        found = self.recipe.kubernetes if self.recipe else self.kubernetes
+        if not self.metadata:
+            return found
+        return Kubernetes.model_validate({**found.model_dump(), "metadata": self.metadata})
+
+    @property
+    def tagged_image(self) -> str:
+        """The image of all nodes that name none of their own.
+
+        Raises:
+          UserError: There is none, or it has no tag.
+        """
+        image = self.image or self.settings.image
+        if not image:
+            raise UserError(
+                "no image to run the nodes in: set kubernetes.image to registry/name:tag in the "
+                "recipe or with --set"
+            )
+        check_image("image", image)
+        return image
 
 
 class KubeflowDagRunner(tfx_runner.IrBasedRunner):
@@ -66,7 +94,11 @@ class KubeflowDagRunner(tfx_runner.IrBasedRunner):
         if self._config.pipeline_root:
             root = pipeline.runtime_spec.pipeline_root.runtime_parameter
             root.default_value.string_value = self._config.pipeline_root
-        return _write(pipeline, self._config, parameters.of_ir(pipeline), [])
+        if self._config.recipe is None:
+            return _write(pipeline, self._config, parameters.of_ir(pipeline), [])
+        offer = rebuild.offer(self._config.recipe)
+        arguments = ["--recipe", handover.pack(offer.content)]
+        return _write(pipeline, self._config, offer.parameters, arguments)
 
 
 def compile_recipe(
@@ -88,13 +120,9 @@ def compile_recipe(
     Raises:
       UserError: The recipe cannot run on Kubeflow as it is.
     """
-    config = KubeflowDagRunnerConfig(image, output_path, recipe.kubernetes)
-    _image(config)  # before twelve seconds of wiring
-    offer = rebuild.offer(recipe)
-    given = {p.name: p.default for p in offer.parameters}
-    ir = rebuild.wire(offer.content, given)
-    arguments = ["--recipe", handover.pack(offer.content)]
-    return _write(ir, config, offer.parameters, arguments)
+    config = KubeflowDagRunnerConfig(image, output_path, recipe=recipe)
+    config.tagged_image  # noqa: B018 - raises, before the pipeline is wired
+    return KubeflowDagRunner(config).run(build.create_pipeline(recipe, rebuild.paths(recipe)))
 
 
 def _write(
@@ -105,9 +133,7 @@ def _write(
 ) -> Path:
     nodes = handover.nodes(ir)
     known = [node.node_info.id for node in nodes]
-    settings = config.kubernetes
-    if config.metadata:
-        settings = _with_metadata(settings, config.metadata)
+    settings = config.settings
     settings.check_nodes(known)
     connect(settings.metadata)
     tasks = []
@@ -118,23 +144,7 @@ def _write(
             own.append("--gate")
         tasks.append(NodeTask(name, list(node.upstream_nodes), own))
     blueprint = Blueprint(
-        ir.pipeline_info.id, tasks, given, _image(config), settings, dict(config.env)
+        ir.pipeline_info.id, tasks, given, config.tagged_image, settings, dict(config.env)
     )
     path = Path(config.output_path or f"{ir.pipeline_info.id}.yaml")
-    return package_file.save(build(blueprint), path)
-
-
-def _image(config: KubeflowDagRunnerConfig) -> str:
-    image = config.image or config.kubernetes.image
-    if not image:
-        raise UserError(
-            "no image to run the nodes in: set kubernetes.image to registry/name:tag in the "
-            "recipe or with --set"
-        )
-    check_image("image", image)
-    return image
-
-
-def _with_metadata(settings: Kubernetes, address: str) -> Kubernetes:
-    """Return the settings with another address of ML Metadata, checked like the first."""
-    return Kubernetes.model_validate({**settings.model_dump(), "metadata": address})
+    return package_file.save(package.build(blueprint), path)
