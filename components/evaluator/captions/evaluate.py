@@ -153,6 +153,7 @@ def _prepare(
     stored = open_examples(examples_uri)
     items = tuple(read_items(stored, settings.reference_split, settings.limit))
     files = stored.files(settings.comparison_split)
+    tf.io.gfile.makedirs(scratch)
     with make_pipeline() as pipeline:
         work.read_train(pipeline, files, scratch)
     found = sorted(read_json(posixpath.join(scratch, f"{work.TRAIN}.json")))

@@ -40,7 +40,7 @@ def read_file(file: str, images: bool = True) -> Iterator[tuple[Item, bytes]]:
     """Yield the items of one shard in order, each with its encoded image (empty unless wanted)."""
     features = {
         ID: tf.io.FixedLenFeature((), tf.string),
-        CAPTIONS: tf.io.VarLenFeature(tf.string),
+        CAPTIONS: tf.io.RaggedFeature(tf.string),
         FACTS: tf.io.FixedLenFeature((), tf.string, ""),
     }
     if images:
@@ -48,7 +48,7 @@ def read_file(file: str, images: bool = True) -> Iterator[tuple[Item, bytes]]:
     data = tf.data.TFRecordDataset(file, "GZIP")
     parsed = data.map(lambda payload: tf.io.parse_single_example(payload, features))
     for found in parsed.as_numpy_iterator():
-        captions = (text.decode("utf-8", "replace") for text in found[CAPTIONS].values)
+        captions = (text.decode("utf-8", "replace") for text in found[CAPTIONS])
         told = tuple(filter(tokenize, captions))
         item = Item(found[ID].decode(), told, found[FACTS].decode() or None)
         yield item, found[IMAGE] if images else b""
