@@ -26,6 +26,17 @@ class Line(NamedTuple):
 
 FAMILIES = {
     "cgan": Line("image", "trainer.models.cgan:FAMILY", conditional=True),
+    "dcgan_transposed": Line("image", "trainer.models.dcgan_transposed:UNCONDITIONAL"),
+    "dcgan_transposed_cgan": Line(
+        "image", "trainer.models.dcgan_transposed:CONDITIONAL", conditional=True
+    ),
+    "dcgan_upsampling": Line("image", "trainer.models.dcgan_upsampling:FAMILY"),
+    "dense_cgan": Line("image", "trainer.models.dense:CONDITIONAL", conditional=True),
+    "dense_gan": Line("image", "trainer.models.dense:UNCONDITIONAL"),
+    "residual_cgan": Line("image", "trainer.models.residual:CONDITIONAL", conditional=True),
+    "residual_gan": Line("image", "trainer.models.residual:UNCONDITIONAL"),
+    "attention_gru": Line("caption", "trainer.models.attention_gru:FAMILY"),
+    "transformer": Line("caption", "trainer.models.transformer:FAMILY"),
 }
 
 
