@@ -11,6 +11,7 @@ import numpy as np
 
 from components.metrics.moments import Moments
 from components.metrics.neighbours import nearest
+from trainer.errors import UserError
 
 GROUPS = 20
 """Groups of the jackknife: enough for a steady error, few enough to recompute each figure."""
@@ -27,6 +28,7 @@ class FeatureSet:
       probabilities: float32[N,K], the extractor's own class probabilities.
       digests: uint64[N], a hash of each image's pixels.
       groups: Statistics of the features in `GROUPS` disjoint parts; merged they are the whole.
+      extractor: Fingerprint of the extractor.
     """
 
     ids: np.ndarray
@@ -35,6 +37,7 @@ class FeatureSet:
     probabilities: np.ndarray
     digests: np.ndarray
     groups: tuple[Moments, ...]
+    extractor: str = ""
 
     @classmethod
     def of(
@@ -44,10 +47,11 @@ class FeatureSet:
         features: np.ndarray,
         probabilities: np.ndarray,
         digests: np.ndarray,
+        extractor: str = "",
     ) -> FeatureSet:
         """Build a set whose groups are taken from its rows."""
         groups = tuple(Moments.of(features[part]) for part in group_slices(len(features)))
-        return cls(ids, labels, features, probabilities, digests, groups)
+        return cls(ids, labels, features, probabilities, digests, groups, extractor)
 
     def __len__(self) -> int:
         return len(self.features)
@@ -70,16 +74,37 @@ class FeatureSet:
             self.features[rows],
             self.probabilities[rows],
             self.digests[rows],
+            self.extractor,
         )
 
 
 @dataclasses.dataclass(frozen=True)
 class Evidence:
-    """All that a metric may use: `train` is what the model has learned from, `reference` is not."""
+    """All that a metric may use: `train` is what the model has learned from, `reference` is not.
+
+    Attributes:
+      samples: The model's images.
+      reference: Held-out data.
+      train: Training data.
+      knows_classes: The extractor's classes are those of the data; else what it recognises in a
+        sample says nothing about the label that was asked for.
+
+    Raises:
+      UserError: The parts were seen by different extractors.
+    """
 
     samples: FeatureSet
     reference: FeatureSet
     train: FeatureSet
+    knows_classes: bool = True
+
+    def __post_init__(self) -> None:
+        seen_by = {part.extractor[:16] for part in (self.samples, self.reference, self.train)}
+        if len(seen_by) > 1:
+            raise UserError(
+                f"features of the extractors {', '.join(sorted(seen_by))} cannot be compared: "
+                "figures of different extractors are never compared; extract all with one"
+            )
 
     @functools.cached_property
     def samples_to_train(self) -> tuple[np.ndarray, np.ndarray]:

@@ -9,9 +9,15 @@ from components.metrics.evidence import Evidence, Score, group_slices
 
 
 def label_accuracy(evidence: Evidence) -> Score | None:
-    """Score the share of samples recognised as the class asked for; None if none was asked."""
+    """Score the share of samples recognised as the class asked for.
+
+    Returns:
+      The share; None if no class was asked for, or the extractor does not know the data's classes.
+    """
     samples = evidence.samples
-    return share(samples.predicted == samples.labels) if samples.labelled else None
+    if not (samples.labelled and evidence.knows_classes):
+        return None
+    return share(samples.predicted == samples.labels)
 
 
 def class_balance(evidence: Evidence) -> Score | None:
@@ -20,8 +26,11 @@ def class_balance(evidence: Evidence) -> Score | None:
     Expected are the shares asked for, or those of the held-out data where nothing is asked.
 
     Returns:
-      The smallest ratio over classes with its binomial error; None without annotated data.
+      The smallest ratio over classes with its binomial error; None without annotated data, or if
+      the extractor does not know their classes.
     """
+    if not evidence.knows_classes:
+        return None
     asked = evidence.samples if evidence.samples.labelled else evidence.reference
     if not asked.labelled:
         return None

@@ -1,4 +1,4 @@
-"""The small classifier behind every domain extractor: four 3x3 blocks, pooled features, classes."""
+"""The small classifier behind every domain extractor: 3x3 blocks, pooled features, classes."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ FEATURES = "features"
 
 
 def classifier(
-    image_shape: tuple[int, int, int], classes: int, width: int
+    image_shape: tuple[int, int, int], classes: int, width: int, stages: int
 ) -> tuple[keras.Model, keras.Model]:
     """Build the network without trained weights.
 
     Args:
       image_shape: (height, width, channels) of its images.
       classes: Number of classes K.
-      width: Feature maps of the first block; the last block has D = 2 * `width`.
+      width: Feature maps of the first stage; every further stage has twice as many.
+      stages: Number of stages: two blocks each, of which the second halves the side.
 
     Returns:
       The model float32[B,H,W,C] in [0, 1] -> logits float32[B,K], and the model of the same layers
-      -> (features float32[B,D], the last convolution averaged over positions, and logits).
+      -> (features float32[B,D], the last convolution averaged over positions, and logits), where
+      D = `width` * 2^(`stages` - 1).
     """
     image = keras.Input(image_shape)
     x = image
-    for number, (maps, stride) in enumerate(
-        [(width, 1), (width, 2), (2 * width, 1), (2 * width, 2)]
-    ):
+    for number in range(2 * stages):
+        maps, stride = width * 2 ** (number // 2), 1 + number % 2
         x = keras.layers.Conv2D(
             maps, 3, stride, padding="same", use_bias=False, name=f"conv_{number}"
         )(x)

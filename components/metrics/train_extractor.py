@@ -1,13 +1,11 @@
-"""Trains a domain extractor: `python -m components.metrics.train_extractor digits`."""
+"""Trains a domain extractor and measures it on held-out images: `genvision extractor train`."""
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import io
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,7 @@ import numpy as np
 
 from components import datasets
 from components.metrics import extractors
-from trainer.errors import UserError, unknown_name
+from trainer.errors import unknown_name
 from trainer.progress import Progress
 
 SEED = 20
@@ -27,7 +25,8 @@ class Budget:
     """How an extractor is trained.
 
     Attributes:
-      width: Feature maps of the first block; features have 2 * `width` dimensions.
+      width: Feature maps of the first stage; see `network.classifier`.
+      stages: Its number of stages.
       epochs: Passes over the train split.
       batch: Images per step.
       rate: Peak learning rate of AdamW, warmed up and brought to 0 along a cosine.
@@ -38,6 +37,7 @@ class Budget:
     """
 
     width: int = 32
+    stages: int = 2
     epochs: int = 8
     batch: int = 64
     rate: float = 3e-3
@@ -49,9 +49,11 @@ class Budget:
 
 BUDGETS = {
     "digits": Budget(epochs=40),
-    "mnist": Budget(epochs=6, batch=128),
-    "fashion_mnist": Budget(epochs=12, batch=128, turn=0.0, zoom=0.05, shift=0.04, flip=True),
-    "cifar10": Budget(width=40, epochs=14, batch=128, turn=0.0, zoom=0.0, shift=0.1, flip=True),
+    "mnist": Budget(width=24, stages=3, epochs=8, batch=128),
+    "fashion_mnist": Budget(
+        width=24, stages=3, epochs=14, batch=128, turn=0.0, zoom=0.05, shift=0.04, flip=True
+    ),
+    "cifar10": Budget(stages=3, epochs=16, batch=128, turn=0.0, zoom=0.0, flip=True),
 }
 
 
@@ -87,7 +89,7 @@ def train(
 
     keras.utils.set_random_seed(SEED)
     tf.config.experimental.enable_op_determinism()
-    model, _ = classifier(images.shape[1:], classes, budget.width)
+    model, _ = classifier(images.shape[1:], classes, budget.width, budget.stages)
     steps = budget.epochs * (len(images) // budget.batch)
     rate = keras.optimizers.schedules.CosineDecay(
         0.0, steps, warmup_target=budget.rate, warmup_steps=steps // 10
@@ -128,14 +130,19 @@ def save(card: extractors.Card, stored: dict[str, np.ndarray], out: Path) -> ext
     return card
 
 
+def check_name(name: str) -> None:
+    """Raise UserError when no budget is known for this data set."""
+    if name not in BUDGETS:
+        raise unknown_name("extractor", name, BUDGETS)
+
+
 def make(name: str, data_dir: str, out: Path) -> extractors.Card:
     """Train, measure and store the extractor of one data set.
 
     Raises:
       UserError: No such extractor, or its data cannot be had.
     """
-    if name not in BUDGETS:
-        raise unknown_name("extractor", name, BUDGETS)
+    check_name(name)
     spec, budget = datasets.get(name), BUDGETS[name]
     images, labels = read(name, data_dir, "train")
     stored = train(images, labels, spec.num_classes, budget)
@@ -146,12 +153,13 @@ def make(name: str, data_dir: str, out: Path) -> extractors.Card:
         image_shape=tuple(images.shape[1:]),
         classes=spec.num_classes,
         width=budget.width,
-        feature_dim=2 * budget.width,
+        stages=budget.stages,
+        feature_dim=budget.width * 2 ** (budget.stages - 1),
         train_images=len(images),
         test_images=spec.splits["test"],
         test_accuracy=0.0,
         fingerprint="",
-        remake=f"python -m components.metrics.train_extractor {name}",
+        remake=f"genvision extractor train {name}",
     )
     accuracy = measure(extractors.Extractor(card, stored), *read(name, data_dir, "test"))
     return save(dataclasses.replace(card, test_accuracy=accuracy), stored, out)
@@ -165,7 +173,6 @@ def measure(extractor: extractors.Extractor, images: np.ndarray, labels: np.ndar
 
 
 def _augmentation(budget: Budget) -> Any:
-
     fill: dict[str, Any] = {"fill_mode": "constant", "seed": SEED}
     layers: list[Any] = [keras.layers.RandomTranslation(budget.shift, budget.shift, **fill)]
     if budget.turn:
@@ -181,27 +188,3 @@ def _augmentation(budget: Budget) -> Any:
         return images
 
     return change
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """Run the command; returns the exit code (0 done, 2 a user error)."""
-    parser = argparse.ArgumentParser(prog="train_extractor", description=__doc__)
-    parser.add_argument("name", help=f"data set: {', '.join(BUDGETS)}")
-    parser.add_argument("--data-dir", default="~/tensorflow_datasets", help="prepared TFDS data")
-    parser.add_argument("--out", type=Path, help="weights file (.npz); default: the packaged one")
-    given = parser.parse_args(arguments)
-    out = (given.out or extractors.WEIGHTS / f"{given.name}.npz").with_suffix(".npz")
-    try:
-        card = make(given.name, given.data_dir, out)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    print(
-        f"{card.name}: test accuracy {card.test_accuracy:.2%} on {card.test_images} held-out "
-        f"images, {card.feature_dim} features, {out} ({out.stat().st_size // 1000} kB)"
-    )
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

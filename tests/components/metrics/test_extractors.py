@@ -6,10 +6,17 @@ import shutil
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from components.metrics import extractors
-from components.metrics.train_extractor import Budget, main, measure, read, save, train
+from components.metrics.evidence import Evidence, FeatureSet
+from components.metrics.frechet import fid
+from components.metrics.train_extractor import BUDGETS, Budget, measure, read, save, train
+from pipeline.extractor import extractor as extractor_command
 from trainer.errors import UserError
+
+BUNDLED = {"digits": 0.985}
+"""Packaged extractor -> least accuracy on held-out images."""
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +48,7 @@ def test_features_ignore_the_batch_around(extractor, held_out):
 
 
 def test_images_of_another_size_are_refused(extractor):
-    with pytest.raises(UserError, match=r"\(28, 28, 1\), not \(32, 32, 3\)"):
+    with pytest.raises(UserError, match=r"\(28, 28, 1\), given are images of \(32, 32, 3\)"):
         extractor(np.zeros((1, 32, 32, 3), np.uint8))
 
 
@@ -80,6 +87,69 @@ def test_training_is_repeatable_and_storage_loses_nothing(held_out, extractor, t
     assert json.loads((tmp_path / "x.json").read_text())["fingerprint"] == stored.fingerprint
 
 
-def test_command_names_the_nearest_data_set(capsys):
-    assert main(["digit"]) == 2
-    assert "did you mean 'digits'" in capsys.readouterr().err
+def test_parts_of_different_extractors_are_never_compared(extractor, held_out):
+    other = dataclasses.replace(extractor.card, fingerprint="0" * 64)
+    assert other.name == extractor.card.name
+    sets = []
+    for card in (extractor.card, other):
+        features, probabilities = extractor(held_out[0][:100])
+        sets.append(
+            FeatureSet.of(
+                ids=np.arange(100),
+                labels=held_out[1][:100],
+                features=features,
+                probabilities=probabilities,
+                digests=np.arange(100, dtype=np.uint64),
+                extractor=card.fingerprint,
+            )
+        )
+    ours, theirs = sets
+    assert fid(Evidence(ours, ours, ours)).value == pytest.approx(0, abs=1e-6)
+    for mixed in ((theirs, ours, ours), (ours, theirs, ours), (ours, ours, theirs)):
+        with pytest.raises(UserError, match="figures of different extractors are never compared"):
+            Evidence(*mixed)
+
+
+@pytest.mark.parametrize("name", sorted(BUNDLED))
+def test_every_packaged_extractor_is_as_good_and_small_as_promised(name):
+    """The stored accuracy; that of the digits is measured anew above."""
+    card, path = extractors.read_card(name), extractors.WEIGHTS / f"{name}.npz"
+    assert (
+        card.test_accuracy >= BUNDLED[name] and card.remake == f"genvision extractor train {name}"
+    )
+    assert path.stat().st_size < 400_000
+    loaded = extractors.load(name)
+    features, probabilities = loaded(np.zeros((2, *card.image_shape), np.uint8))
+    assert features.shape == (2, card.feature_dim) and probabilities.shape == (2, card.classes)
+
+
+def test_the_list_shows_every_card():
+    done = CliRunner().invoke(extractor_command, ["list"])
+    assert done.exit_code == 0
+    for name in BUNDLED:
+        card = extractors.read_card(name)
+        assert card.fingerprint[:16] in done.output and f"{card.test_accuracy:.2%}" in done.output
+
+
+def test_train_prints_and_stores_the_accuracy(tmp_path, data_dir, monkeypatch):
+    monkeypatch.setitem(BUDGETS, "digits", Budget(width=4, epochs=1))
+    out = tmp_path / "own.npz"
+    given = ["train", "digits", "--data-dir", data_dir, "--out", str(out)]
+    done = CliRunner().invoke(extractor_command, given, catch_exceptions=False)
+    assert done.exit_code == 0
+    card = extractors.load(str(out)).card
+    assert f"test accuracy {card.test_accuracy:.2%} on 500 held-out images" in done.output
+    assert 0 < card.test_accuracy < 0.9 and card.train_images == 1297
+    assert card.fingerprint == extractors.fingerprint(out.read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["train", "digit"], "did you mean 'digits'"),
+        (["train", "digits", "--out", "/nowhere/x.npz"], "there is no folder '/nowhere'"),
+    ],
+)
+def test_mistakes_stop_before_training(given, words):
+    with pytest.raises(UserError, match=words):
+        CliRunner().invoke(extractor_command, given, catch_exceptions=False)
