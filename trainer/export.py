@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Protocol
 
 import keras
 import tensorflow as tf
@@ -15,6 +16,13 @@ from trainer.input import to_uint8
 EXTRA = "assets.extra"
 WARMUP = "tf_serving_warmup_requests"
 WARMUP_BATCHES = (1, 8)
+
+
+class Servable(Protocol):
+    """What can be written: a `tf.Module` that knows its signatures."""
+
+    def signatures(self) -> dict[str, Callable[..., dict[str, tf.Tensor]]]:
+        """Return the functions to serve, by name."""
 
 
 class GeneratorModule(tf.Module):
@@ -74,21 +82,33 @@ def _encode(images: tf.Tensor) -> tf.Tensor:
 
 
 def save(module: GeneratorModule, folder: str, config: GanConfig, card: str) -> None:
+    """Write a generator with its warm-up requests; see `write`."""
+    write(module, folder, config.recipe, card, _warmup_requests(bool(module.classes)))
+
+
+def write(
+    module: Servable,
+    folder: str,
+    recipe: str,
+    card: str,
+    requests: Iterable[predict_pb2.PredictRequest],
+) -> None:
     """Write the SavedModel with everything that travels with it.
 
     Args:
       module: What to serve.
       folder: New folder for the SavedModel.
-      config: The training's settings; its recipe is stored in `assets.extra/recipe.yaml`.
+      recipe: Recipe of the training, stored in `assets.extra/recipe.yaml`.
       card: The model card, Markdown.
+      requests: Warm-up requests.
     """
     tf.saved_model.save(module, folder, signatures=module.signatures())
     extra = Path(folder) / EXTRA
     extra.mkdir()
-    (extra / "recipe.yaml").write_text(config.recipe, encoding="utf-8")
+    (extra / "recipe.yaml").write_text(recipe, encoding="utf-8")
     (extra / "model_card.md").write_text(card, encoding="utf-8")
     with tf.io.TFRecordWriter(str(extra / WARMUP)) as writer:
-        for request in _warmup_requests(bool(module.classes)):
+        for request in requests:
             log = prediction_log_pb2.PredictionLog(
                 predict_log=prediction_log_pb2.PredictLog(request=request)
             )
