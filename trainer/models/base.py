@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -15,7 +16,7 @@ from trainer.settings import DataSettings
 if TYPE_CHECKING:
     from trainer.adversarial import AdversarialTask
 
-Build = Callable[[GanModel, DataSettings], keras.Model]
+Build = Callable[..., keras.Model]
 
 
 @dataclass(frozen=True)
@@ -23,28 +24,78 @@ class GanFamily:
     """Two networks and what they need of the data.
 
     Both networks take a list of two inputs, so that the task needs no case per family:
-      generator: `[float32[B,Z] noise, int32[B] label] -> float32[B,H,W,C]` in [-1, 1]
-      discriminator: `[float32[B,H,W,C] images, int32[B] label] -> float32[B]` logits
+      generator: `[float32[B,Z] noise, int32[B] label] -> float32[B,...]`, images in [-1, 1]
+      discriminator: `[float32[B,...] items, int32[B] label] -> float32[B]` logits
     Unconditional families ignore the label (it is 0 throughout).
     """
 
     name: str
     conditional: bool
     generator: Build
+    """`(GanModel, DataSettings) -> keras.Model`"""
     discriminator: Build
-    check: Callable[[GanModel, DataSettings], None]
-    """Raises UserError for settings or data that the family cannot work with."""
+    ways: tuple[str, ...] = ()
+    """Values of `model.labels` that the family can do."""
+    grid: bool = True
+    """Whether it grows images by doubling a grid."""
 
     config: ClassVar = GanConfig
     """Settings that its training takes."""
+
+    def check(self, model: GanModel, data: DataSettings) -> None:
+        """Raise UserError for settings or data that the family cannot work with."""
+        if self.conditional and not data.classes:
+            raise UserError(
+                f"model family '{self.name}' needs class labels and data set '{data.dataset}' "
+                "has none: choose an unconditional family or another data set"
+            )
+        if self.conditional and model.labels not in self.ways:
+            raise UserError(
+                f"model.labels is '{model.labels}' and model family '{self.name}' takes: "
+                f"{', '.join(self.ways)}"
+            )
+        if self.grid:
+            check_grid(model, data)
 
     def task(self, config: GanConfig, fn_args: Any) -> AdversarialTask:
         """Read the data (`fn_args.train_files`), build the two networks and what trains them."""
         from trainer import input
         from trainer.adversarial import AdversarialTask
+        from trainer.pictures import Pictures
 
         self.check(config.model, config.data)
-        return AdversarialTask(config, self, input.load(fn_args.train_files, config.data))
+        split = input.load(fn_args.train_files, config.data)
+        return AdversarialTask(config, self, Pictures(config.data, split))
+
+
+def both_forms(
+    names: tuple[str, str],
+    generator: Build,
+    discriminator: Build,
+    ways: tuple[str, ...],
+    **rest: Any,
+) -> tuple[GanFamily, GanFamily]:
+    """Make the unconditional and the conditional family of one pair of networks.
+
+    Args:
+      names: Of the unconditional and the conditional one.
+      generator: `(GanModel, DataSettings, conditional) -> keras.Model`.
+      discriminator: The same.
+      ways: Values of `model.labels` that the conditional one can do.
+      **rest: Further fields of `GanFamily`.
+    """
+    plain, conditional = (
+        GanFamily(
+            name,
+            has_labels,
+            functools.partial(generator, conditional=has_labels),
+            functools.partial(discriminator, conditional=has_labels),
+            ways if has_labels else (),
+            **rest,
+        )
+        for name, has_labels in zip(names, (False, True), strict=True)
+    )
+    return plain, conditional
 
 
 def check_grid(model: GanModel, data: DataSettings) -> int:
@@ -65,12 +116,3 @@ def check_grid(model: GanModel, data: DataSettings) -> int:
             f"'{data.dataset}' has {height}x{width}: give fewer or more channels"
         )
     return height // 2**halvings
-
-
-def check_labels(model: GanModel, data: DataSettings) -> None:
-    """Raise UserError when a conditional family meets data without classes."""
-    if not data.classes:
-        raise UserError(
-            f"model family '{model.family}' needs class labels and data set '{data.dataset}' has "
-            "none: choose an unconditional family or another data set"
-        )
