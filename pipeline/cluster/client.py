@@ -45,7 +45,7 @@ class Client(kfp.Client):
     """kfp's client that waits at most so long for an answer and raises `ClusterError`."""
 
     def __init__(self, access: Access) -> None:
-        self._timeout_s, self._checked = access.timeout_s, False
+        self.timeout_s, self._checked = access.timeout_s, False
         super().__init__(
             host=access.endpoint or None,
             client_id=access.iap_client_id or None,
@@ -87,7 +87,7 @@ class Client(kfp.Client):
         rest.pool_manager.connection_pool_kw["retries"] = urllib3.Retry(
             connect=0, read=0, other=0, redirect=3
         )
-        send, limit = rest.request, self._timeout_s
+        send, limit = rest.request, self.timeout_s
 
         def request(method: str, url: str, **options: Any) -> Any:
             options["_request_timeout"] = options.get("_request_timeout") or (limit, limit)

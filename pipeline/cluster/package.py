@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,27 @@ def read(path: Path) -> dict[str, Any]:
     if platforms and "platforms" not in platforms[0]:
         raise _bad(path, "its second document should begin with 'platforms'")
     return spec
+
+
+def content(path: Path) -> dict[str, Any]:
+    """Return a checked package in the form in which the API holds a version of it."""
+    read(path)
+    spec, *platforms = _documents(path)
+    return {"pipeline_spec": spec, "platform_spec": platforms[0]} if platforms else spec
+
+
+def nodes(spec: Mapping[str, Any]) -> list[str]:
+    """List the names of all container tasks of a pipeline, those in its sub-DAGs included."""
+    spec = spec.get("pipeline_spec", spec)
+    components = spec.get("components", {})
+    graphs = [spec["root"], *components.values()]
+    tasks = [graph["dag"].get("tasks", {}) for graph in graphs if "dag" in graph]
+    return [
+        item["taskInfo"]["name"]
+        for level in tasks
+        for item in level.values()
+        if "executorLabel" in components.get(item["componentRef"]["name"], {})
+    ]
 
 
 def _documents(path: Path) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -50,19 +51,22 @@ def declared(spec: Mapping[str, Any]) -> dict[str, Parameter]:
 def converted(given: Mapping[str, str], spec: Mapping[str, Any]) -> dict[str, Any]:
     """Convert what was given to the declared types.
 
-    The API takes a number for a number only; the command line has nothing but strings.
+    The API takes a number for a number only; the command line has nothing but strings. A name may
+    be given as TFX or a recipe knows it: `train.steps` stands for the declared `train_steps`.
 
     Raises:
       UserError: A name is not declared, a value is of another type, a required one is missing.
     """
-    known = declared(spec)
-    for name in given:
+    known, named = declared(spec), {}
+    for given_name, text in given.items():
+        name = given_name if given_name in known else re.sub(r"\W", "_", given_name).lower()
         if name not in known:
-            raise unknown_name("runtime parameter", name, known)
-    missing = [name for name, item in known.items() if item.required and name not in given]
+            raise unknown_name("runtime parameter", given_name, known)
+        named[name] = text
+    missing = [name for name, item in known.items() if item.required and name not in named]
     if missing:
         raise UserError(f"runtime parameter '{missing[0]}' has no default: give {missing[0]}=VALUE")
-    return {name: _convert(name, text, known[name].kind) for name, text in given.items()}
+    return {name: _convert(name, text, known[name].kind) for name, text in named.items()}
 
 
 def split(assignments: tuple[str, ...]) -> dict[str, str]:

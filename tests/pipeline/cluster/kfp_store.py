@@ -74,7 +74,7 @@ def parse_package(text: bytes) -> dict[str, Any]:
         raise Refusal(400, "unknown template format")
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,127}", name):
         raise Refusal(400, f"invalid pipeline name {name}")
-    return spec
+    return {"pipeline_spec": spec, "platform_spec": platforms[0]} if platforms else spec
 
 
 def runnable(spec: dict[str, Any]) -> None:
@@ -233,8 +233,10 @@ class Store:
         root = config.get("pipeline_root", "gs://default")
         if not root.startswith(("gs://", "s3://", "minio://")):
             raise Refusal(400, f"no provider for pipeline root {root}")
-        check_parameters(versions[-1]["pipeline_spec"], config.get("parameters", {}))
-        return versions[-1]["pipeline_spec"]
+        spec = versions[-1]["pipeline_spec"]
+        spec = spec.get("pipeline_spec", spec)
+        check_parameters(spec, config.get("parameters", {}))
+        return spec
 
     def terminate(self, run_id: str) -> None:
         run = self.get("runs", run_id)

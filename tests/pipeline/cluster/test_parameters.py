@@ -37,3 +37,9 @@ def test_mistakes(package_spec: dict[str, Any], words: tuple[str, ...], why: str
     with pytest.raises(UserError) as caught:
         converted(split(words), package_spec)
     assert why in str(caught.value)
+
+
+def test_names_as_recipes_have_them() -> None:
+    inputs = {"train_steps": {"parameterType": "NUMBER_INTEGER", "defaultValue": 3}}
+    spec = {"root": {"inputDefinitions": {"parameters": inputs}}}
+    assert converted({"train.steps": "5"}, spec) == {"train_steps": 5}

@@ -1,0 +1,170 @@
+"""Watch a run on a cluster: progress line, table of nodes, logs of their pods."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from pipeline.cluster import package
+from pipeline.cluster.cluster import MISSING, Cluster
+from pipeline.cluster.errors import ClusterError
+from trainer.errors import RunFailed, UserError, unknown_name
+from trainer.progress import Progress
+
+OVER = ("SUCCEEDED", "SKIPPED", "FAILED", "CANCELED")
+POLL_S = 5.0
+PATIENCE = 6
+"""Unanswered polls in a row after which watching ends; the run itself goes on."""
+
+
+class Node(NamedTuple):
+    """One container task of a run."""
+
+    name: str
+    state: str
+    seconds: float | None
+    pods: tuple[str, ...]
+    error: str
+
+
+def find(cluster: Cluster, run: str) -> Any:
+    """Return a run by its id, or the newest run of the pipeline of this name."""
+    if len(run) == 36 and run.count("-") == 4:
+        try:
+            return cluster.client.get_run(run)
+        except ClusterError as error:
+            if error.status == MISSING:
+                raise ClusterError(
+                    f"there is no run '{run}': see `genvision status NAME`"
+                ) from None
+            raise
+    cluster.get(run)
+    experiment = cluster.experiment(run)
+    newest = next(cluster.runs(experiment), None) if experiment else None
+    if newest is None:
+        raise UserError(f"pipeline '{run}' has no run yet: start one with `genvision submit {run}`")
+    return cluster.client.get_run(newest.run_id)
+
+
+def nodes(run: Any, names: list[str]) -> list[Node]:
+    """List the container tasks of a run, in the pipeline's order; unknown ones are pending."""
+    details = {item.display_name: item for item in _details(run)}
+    return [_node(name, details.get(name)) for name in names]
+
+
+def names_of(cluster: Cluster, run: Any) -> list[str]:
+    """List the names of a run's container tasks."""
+    if run.pipeline_spec:
+        return package.nodes(run.pipeline_spec)
+    reference = run.pipeline_version_reference
+    version = cluster.client.get_pipeline_version(
+        reference.pipeline_id, reference.pipeline_version_id
+    )
+    return package.nodes(version.pipeline_spec)
+
+
+def wait(cluster: Cluster, run_id: str, poll_s: float = POLL_S) -> Any:
+    """Wait for a run with a progress line.
+
+    Returns:
+      The run, which succeeded.
+
+    Raises:
+      RunFailed: It failed or was cancelled; the message names the nodes that failed.
+      ClusterError: The API has not answered several times in a row.
+    """
+    run = cluster.client.get_run(run_id)
+    names, unanswered, done = names_of(cluster, run), 0, 0
+    with Progress(f"run {run_id[:8]}", len(names), "node") as progress:
+        while True:
+            states = {node.name: node.state for node in nodes(run, names)}
+            now = sum(state in OVER for state in states.values())
+            running = [name for name, state in states.items() if state == "RUNNING"]
+            progress.update(now - done, state=run.state, at=" ".join(running) or "-")
+            done = now
+            if run.state in OVER:
+                break
+            time.sleep(poll_s)
+            try:
+                run, unanswered = cluster.client.get_run(run_id), 0
+            except ClusterError as error:
+                unanswered += 1
+                if unanswered >= PATIENCE or 400 <= error.status < 500:
+                    raise
+    if run.state not in ("SUCCEEDED", "SKIPPED"):
+        raise RunFailed(failure(run, names))
+    return run
+
+
+def failure(run: Any, names: list[str]) -> str:
+    """Say in one line why a run did not succeed."""
+    failed = [node for node in nodes(run, names) if node.state == "FAILED"]
+    said = [f"{node.name}{f': {node.error}' if node.error else ''}" for node in failed]
+    if run.error and run.error.message:
+        said.append(run.error.message)
+    what = "was cancelled" if run.state == "CANCELED" else "failed"
+    where = f" at {'; '.join(said)}" if said else ""
+    return f"run {run.run_id} {what}{where}"
+
+
+def table(run: Any, names: list[str]) -> list[str]:
+    """Show the nodes of a run in columns."""
+    rows = [("NODE", "STATE", "SECONDS")]
+    for node in nodes(run, names):
+        seconds = "-" if node.seconds is None else f"{node.seconds:.0f}"
+        rows.append((node.name, node.state.lower(), seconds))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def logs(cluster: Cluster, run: Any, node: str | None, follow: bool) -> Iterator[tuple[str, str]]:
+    """Yield (node, piece of its log) of one node, or of every node that has begun.
+
+    Raises:
+      UserError: The run has no such node, or it has not begun.
+    """
+    known = {item.name: item for item in nodes(run, names_of(cluster, run))}
+    if node is not None and node not in known:
+        raise unknown_name("node", node, known)
+    chosen = [known[node]] if node else [item for item in known.values() if item.pods]
+    if not chosen or not chosen[0].pods:
+        raise UserError(f"{node or 'no node'} of run {run.run_id} has begun: try again later")
+    for item in chosen:
+        for pod in item.pods:
+            yield from ((item.name, text) for text in _read(cluster, run.run_id, pod, follow))
+
+
+def _read(cluster: Cluster, run_id: str, pod: str, follow: bool) -> Iterator[str]:
+    client = cluster.client._run_api.api_client
+    answer = client.call_api(
+        f"/apis/v1alpha1/runs/{run_id}/nodes/{pod}/log",
+        "GET",
+        query_params=[("follow", "true")] if follow else [],
+        auth_settings=["Bearer"],
+        _return_http_data_only=True,
+        _preload_content=False,
+        _request_timeout=(cluster.client.timeout_s, None) if follow else None,
+    )
+    for piece in answer.stream(2**14):
+        yield piece.decode("utf-8", "replace")
+
+
+def _details(run: Any) -> list[Any]:
+    return (run.run_details.task_details or []) if run.run_details else []
+
+
+def _node(name: str, detail: Any) -> Node:
+    if detail is None:
+        return Node(name, "PENDING", None, (), "")
+    begun, ended = detail.start_time or detail.create_time, detail.end_time
+    over = begun and ended and ended.year > 1970
+    pods = tuple(child.pod_name for child in detail.child_tasks or () if child.pod_name)
+    if detail.pod_name:
+        pods = (detail.pod_name,)
+    error = detail.error.message if detail.error and detail.error.message else ""
+    seconds = (ended - begun).total_seconds() if over else None
+    return Node(name, detail.state or "PENDING", seconds, pods, error)
