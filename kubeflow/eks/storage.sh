@@ -8,25 +8,31 @@ CLUSTER=${CLUSTER:-genvision}
 : "${AWS_REGION:?name the region of cluster.yaml: AWS_REGION=eu-central-1 kubeflow/eks/storage.sh}"
 export AWS_REGION AWS_PAGER=""
 
-cluster() { aws eks describe-cluster --name "$CLUSTER" --query "cluster.resourcesVpcConfig.$1" --output text; }
+# One value of an answer, as text.
+ask() { aws "$@" --output text; }
+cluster() { ask eks describe-cluster --name "$CLUSTER" --query "cluster.resourcesVpcConfig.$1"; }
+state() { ask efs describe-file-systems --file-system-id "$id" --query "FileSystems[0].$1"; }
 
 # The token makes the call repeatable: the same one names the same file system.
-id=$(aws efs describe-file-systems --creation-token "$CLUSTER" --query 'FileSystems[0].FileSystemId' --output text)
+id=$(ask efs describe-file-systems --creation-token "$CLUSTER" \
+  --query 'FileSystems[0].FileSystemId')
 if [[ $id == None ]]; then
-  id=$(aws efs create-file-system --creation-token "$CLUSTER" --encrypted --throughput-mode elastic \
-    --tags "Key=Name,Value=$CLUSTER" --query FileSystemId --output text)
+  id=$(ask efs create-file-system --creation-token "$CLUSTER" --encrypted \
+    --throughput-mode elastic --tags "Key=Name,Value=$CLUSTER" --query FileSystemId)
 fi
-until [[ $(aws efs describe-file-systems --file-system-id "$id" --query 'FileSystems[0].LifeCycleState' --output text) == available ]]; do
+until [[ $(state LifeCycleState) == available ]]; do
   sleep 2
 done
 
 # Pods reach it from the cluster's own security group, over NFS inside that group only.
 group=$(cluster clusterSecurityGroupId)
-targets=$(aws efs describe-mount-targets --file-system-id "$id" --query 'MountTargets[].AvailabilityZoneName' --output text)
+targets=$(ask efs describe-mount-targets --file-system-id "$id" \
+  --query 'MountTargets[].AvailabilityZoneName')
 for subnet in $(cluster 'subnetIds[]'); do
-  zone=$(aws ec2 describe-subnets --subnet-ids "$subnet" --query 'Subnets[0].AvailabilityZone' --output text)
+  zone=$(ask ec2 describe-subnets --subnet-ids "$subnet" --query 'Subnets[0].AvailabilityZone')
   if [[ " ${targets//$'\t'/ } " != *" $zone "* ]]; then
-    aws efs create-mount-target --file-system-id "$id" --subnet-id "$subnet" --security-groups "$group" >/dev/null
+    aws efs create-mount-target --file-system-id "$id" --subnet-id "$subnet" \
+      --security-groups "$group" >/dev/null
     targets+=" $zone"
   fi
 done

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A GKE cluster with the node pools that recipes name. Says what it does, keeps what is there already:
+# A GKE cluster with the node pools that recipes name. Says what it does, keeps what is there:
 #   PROJECT=my-project ZONE=europe-west4-a BUCKET=my-bucket kubeflow/gke/cluster.sh
 # The control plane and one small machine stay on; every pool below starts and ends at zero.
 set -euo pipefail
@@ -46,7 +46,7 @@ step "cluster $CLUSTER" \
   --machine-type=e2-standard-4 --num-nodes=1 --enable-autoscaling --min-nodes=1 --max-nodes=3 \
   --enable-dataplane-v2 --enable-ip-alias --enable-image-streaming \
   --workload-pool="$PROJECT.svc.id.goog" --autoscaling-profile=optimize-utilization \
-  --addons=GcpFilestoreCsiDriver,GcePersistentDiskCsiDriver,HorizontalPodAutoscaling,HttpLoadBalancing
+  --addons=GcpFilestoreCsiDriver,HorizontalPodAutoscaling,HttpLoadBalancing
 
 pool cpu --machine-type=n2-standard-8 --max-nodes=4
 
@@ -63,15 +63,15 @@ step "image repository genvision" \
   gcloud artifacts repositories describe genvision --location="$REGION" -- \
   gcloud artifacts repositories create genvision --location="$REGION" --repository-format=docker
 
-# A bucket is only needed for gs:// roots and Dataflow. Pods act as their Kubernetes account, no key.
+# A bucket is only needed for gs:// roots and Dataflow. Pods act as their own account: no key.
 if [[ -n $BUCKET ]]; then
   step "bucket gs://$BUCKET" \
     gcloud storage buckets describe "gs://$BUCKET" -- \
     gcloud storage buckets create "gs://$BUCKET" --location="$REGION" --uniform-bucket-level-access
   number=$(gcloud projects describe "$PROJECT" --format="value(projectNumber)")
+  pods="principal://iam.googleapis.com/projects/$number/locations/global/workloadIdentityPools"
   gcloud storage buckets add-iam-policy-binding "gs://$BUCKET" --role=roles/storage.objectAdmin \
-    --member="principal://iam.googleapis.com/projects/$number/locations/global/workloadIdentityPools/$PROJECT.svc.id.goog/subject/ns/kubeflow/sa/genvision-runner" \
-    >/dev/null
+    --member="$pods/$PROJECT.svc.id.goog/subject/ns/kubeflow/sa/genvision-runner" >/dev/null
 fi
 
 gcloud container clusters get-credentials "$CLUSTER" --location="$ZONE" --project="$PROJECT"
