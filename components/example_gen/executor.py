@@ -11,13 +11,16 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils
 
 from components import collect, datasets
-from components.datasets.base import Source
+from components.datasets.base import DatasetSpec, Source
 from components.datasets.prepare import prepare
 from components.example_gen.manifest import describe, sum_up
-from components.example_gen.plan import make_plan
+from components.example_gen.plan import Shard, make_plan
 from components.example_gen.write import SCRATCH, WriteShard
 from trainer.errors import UserError
 from trainer.features import MANIFEST
+
+SHARDS = "shards.json"
+"""What was written, on its way from the workers to the manifest."""
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -49,18 +52,30 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         scratch = f"{examples.uri}/{SCRATCH}"
         tf.io.gfile.makedirs(scratch)
         with self._make_beam_pipeline() as pipeline:
-            shards = (
-                pipeline
-                | "Plan" >> beam.Create(plan)
-                | "Spread" >> beam.Reshuffle()
-                | "WriteShard" >> beam.ParDo(WriteShard(spec, examples.uri))
-            )
-            collect.write_json(shards, f"{scratch}/shards.json")
-        manifest = sum_up(spec, expressions, collect.read_json(f"{scratch}/shards.json"))
+            build(pipeline, spec, plan, examples.uri)
+        manifest = sum_up(spec, expressions, collect.read_json(f"{scratch}/{SHARDS}"))
         tf.io.gfile.rmtree(scratch)
         with tf.io.gfile.GFile(f"{examples.uri}/{MANIFEST}", "w") as file:
             file.write(json.dumps(manifest, indent=2) + "\n")
         describe(examples, manifest)
+
+
+def build(pipeline: beam.Pipeline, spec: DatasetSpec, plan: list[Shard], uri: str) -> None:
+    """Add the writing to a Beam pipeline.
+
+    Args:
+      pipeline: Where to add it.
+      spec: The data set.
+      plan: What to write, a shard per element.
+      uri: Folder of the Examples artifact.
+    """
+    shards = (
+        pipeline
+        | "Plan" >> beam.Create(plan)
+        | "Spread" >> beam.Reshuffle()
+        | "WriteShard" >> beam.ParDo(WriteShard(spec, uri))
+    )
+    collect.write_json(shards, f"{uri}/{SCRATCH}/{SHARDS}")
 
 
 def _check_format(info: Any) -> None:

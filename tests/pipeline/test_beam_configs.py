@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import apache_beam as beam
 import pytest
 import yaml
 from apache_beam.options.pipeline_options import (
@@ -14,14 +13,11 @@ from apache_beam.options.pipeline_options import (
     PortableOptions,
     StandardOptions,
 )
-from apache_beam.portability.api import beam_runner_api_pb2
 
 from components import datasets
 from components.datasets.base import Source
 from components.datasets.prepare import prepare
 from components.example_gen.executor import Executor
-from components.example_gen.plan import make_plan
-from components.example_gen.write import WriteShard
 from pipeline import config
 from pipeline.build import create_pipeline
 from pipeline.paths import Paths
@@ -88,26 +84,6 @@ class _Validator:
 
     def validate_gcs_path(self, view, name) -> list[str]:
         return [] if str(getattr(view, name)).startswith("gs://") else [name]
-
-
-@pytest.mark.parametrize("name", ["dataflow", "flink", "spark"])
-def test_the_ingestion_compiles_to_a_portable_pipeline(name, scenes, tmp_path):
-    """Compiled with the section's options: every step can be serialized and sent away."""
-    spec, ready = scenes
-    plan = make_plan(ready.info, {"train": "train", "eval": "test"}, None, 2)
-    pipeline = beam.Pipeline(runner="FnApiRunner", options=PipelineOptions(args(name)))
-    _ = (
-        pipeline
-        | beam.Create(plan)
-        | beam.Reshuffle()
-        | beam.ParDo(WriteShard(spec, str(tmp_path)))
-    )
-    proto = pipeline.to_runner_api()
-    assert isinstance(proto, beam_runner_api_pb2.Pipeline)
-    urns = {transform.spec.urn for transform in proto.components.transforms.values()}
-    assert "beam:transform:pardo:v1" in urns
-    again = beam.Pipeline.from_runner_api(proto, pipeline.runner, pipeline.options)
-    assert again.to_runner_api().root_transform_ids
 
 
 @pytest.mark.slow
