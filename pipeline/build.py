@@ -10,12 +10,14 @@ from tensorflow_data_validation import StatsOptions
 from tfx.components import ExampleValidator, Pusher, StatisticsGen, Trainer, Transform
 from tfx.dsl.components.base.base_beam_component import BaseBeamComponent
 from tfx.dsl.components.base.base_node import BaseNode
+from tfx.dsl.components.common.resolver import Resolver
 from tfx.orchestration import pipeline
 from tfx.proto import pusher_pb2, trainer_pb2
-from tfx.types import BaseChannel
+from tfx.types import BaseChannel, Channel, standard_artifacts
 
 from components.approval.component import Approval
 from components.data_check.component import DataCheck
+from components.evaluator.baseline import LatestOtherBlessedModelStrategy
 from components.evaluator.component import GenerativeEvaluator
 from components.example_gen.component import TfdsExampleGen
 from components.reviewed_schema.component import ReviewedSchema
@@ -112,15 +114,22 @@ def _model_components(
         eval_args=trainer_pb2.EvalArgs(splits=["eval"]),
         custom_config={"trainer": _trainer_config(recipe, paths)},
     )
+    baseline = Resolver(
+        strategy_class=LatestOtherBlessedModelStrategy,
+        candidate=trainer.outputs["model"],
+        model=Channel(type=standard_artifacts.Model),
+        model_blessing=Channel(type=standard_artifacts.ModelBlessing),
+    ).with_id("BaselineResolver")
     evaluator = GenerativeEvaluator(
         model=trainer.outputs["model"],
         examples=examples,
+        baseline_model=baseline.outputs["model"],
         model_run=trainer.outputs["model_run"],
         evaluation=recipe.evaluate.model_dump_json(),
         cache_dir=str(paths.cache),
     )
     _keyed_by_code(evaluator, "components/metrics", "components/evaluator")
-    return [trainer, evaluator, *_deploy_components(recipe, paths, trainer, evaluator)]
+    return [trainer, baseline, evaluator, *_deploy_components(recipe, paths, trainer, evaluator)]
 
 
 def _deploy_components(

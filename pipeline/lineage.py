@@ -26,6 +26,8 @@ NAMED = 3
 
 _OUTPUT = pb.Event.OUTPUT
 _INPUT = pb.Event.INPUT
+_FOUND = pb.Event.INTERNAL_OUTPUT
+"""What a Resolver found: artifacts that others made."""
 
 
 class Output(NamedTuple):
@@ -147,6 +149,17 @@ class Lineage:
         if moved:
             return f"new input: {', '.join(moved)}"
         return "changed: code or Beam options" if caching else "cache off"
+
+    def answer(self, resolver: pb.Execution, node: str) -> tuple[bool, str]:
+        """Tell whether a Resolver found what it found in the run before, and say so in words."""
+        others = (e for e in self.executions(node) if e.id < resolver.id)
+        before = next((e for e in others if e.last_known_state in DONE), None)
+        if before is None:
+            return False, "first run"
+        old, new = ({(k, a.id) for k, a in self._artifacts(e, _FOUND)} for e in (before, resolver))
+        if old == new:
+            return True, f"same inputs and settings as in the run of {_time(before)}"
+        return False, f"new input: {', '.join(sorted({key for key, _ in old ^ new}))}"
 
     def _inputs(self, execution: pb.Execution) -> list[tuple[str, int]]:
         return [(key, artifact.id) for key, artifact in self._artifacts(execution, _INPUT)]

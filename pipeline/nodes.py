@@ -13,6 +13,7 @@ NODES = (
     "DataCheck",
     "Transform",
     "Trainer",
+    "BaselineResolver",
     "GenerativeEvaluator",
     "ServingCheck",
     "Approval",

@@ -64,15 +64,17 @@ def decide(
     Absolute bounds hold for the figure itself, inclusive; its error is quoted, not added. Relative
     margins forgive noise: the candidate fails when it is worse than the baseline by more than the
     margin and `SIGMAS` standard errors of the difference. A bound on a figure that was not
-    measured fails, a margin on one fails too; without a baseline margins are skipped, and without
-    any bound the model is not blessed.
+    measured fails, a margin on one fails too, unless it is the baseline that lacks it: a model of
+    another signature. That and a missing baseline are remarked on, and without any bound the model
+    is not blessed.
 
     Args:
       scores: The candidate's figures by full name.
       bounds: Absolute bounds.
       baseline: The deployed model's figures, from the same seeds, data and extractor; None if
         there is none that can be scored.
-      margins: Full name -> allowed worsening as a share of the baseline's figure.
+      margins: Name ("fid" or "fid_digits-cnn_2k") -> allowed worsening as a share of the
+        baseline's figure.
       remark: Why there is no baseline.
 
     Returns:
@@ -115,11 +117,19 @@ def _absolute(bound: Bound, scores: Mapping[str, Score]) -> list[Check]:
 
 
 def _relative(
-    name: str, scores: Mapping[str, Score], baseline: Mapping[str, Score], share: float
+    given: str, scores: Mapping[str, Score], baseline: Mapping[str, Score], share: float
 ) -> Check:
-    base = metrics.base_name(name)
-    if base is None or name not in scores or name not in baseline:
-        return _missing(name, scores)
+    base = metrics.base_name(given)
+    name = next((n for n in scores if n == given or metrics.base_name(n) == given), None)
+    if base is None or name is None:
+        return _missing(given, scores)
+    if name not in baseline:
+        return Check(
+            None,
+            f"{name} was not measured for the deployed model ({_measured(baseline)}), so it is not "
+            "compared: figures of another signature, extractor or count never are",
+            name,
+        )
     ours, theirs = scores[name], baseline[name]
     worse = ours.value - theirs.value
     if metrics.METRICS[base].better == "higher":
@@ -137,8 +147,11 @@ def _relative(
 
 
 def _missing(name: str, scores: Mapping[str, Score]) -> Check:
-    return Check(
-        False,
-        f"{name} has a bound but was not measured; measured: {', '.join(scores) or 'nothing'}",
-        name,
-    )
+    base = metrics.base_name(name)
+    same = [other for other in scores if base and metrics.base_name(other) == base]
+    more = f"; {', '.join(same)} is never compared with it" if same else ""
+    return Check(False, f"{name} has a bound but was not measured{more}; {_measured(scores)}", name)
+
+
+def _measured(scores: Mapping[str, Score]) -> str:
+    return f"measured: {', '.join(scores) or 'nothing'}"

@@ -25,14 +25,16 @@ class Evaluation(BaseModel):
 
     Attributes:
       task: What the model makes.
-      extractor: A packaged feature extractor, or the path of a weights file.
+      extractor: A packaged feature extractor, the path of a weights file, or `inception:` and the
+        path of pytorch-fid's weights.
       samples: Images to generate, from seeds `seed_offset` to `seed_offset` + `samples` - 1;
         labels go round the classes.
       seed_offset: First seed: another one than any used to choose the model.
       reference_split: Split that distances are measured to; held out from training.
       comparison_split: Split the model was trained on, for the checks against memorisation.
       thresholds: Absolute bounds; without any, no model is blessed.
-      margins: Full name -> how much worse than the baseline is allowed, as a share of its figure.
+      margins: Name, with or without its protocol ("fid") -> how much worse than the baseline is
+        allowed, as a share of its figure.
       batch_size: Seeds per Beam element; changes the speed only.
     """
 

@@ -15,6 +15,9 @@ from tfx.proto.orchestration import pipeline_pb2
 
 from pipeline.lineage import CACHED, DONE, Lineage, Output
 
+RESOLVER = "tfx.dsl.components.common.resolver.Resolver"
+"""Type of the nodes that look something up each time; one that finds the same counts as cached."""
+
 
 class NodeResult(NamedTuple):
     """What became of one node."""
@@ -97,16 +100,20 @@ class LocalRunner(local_dag_runner.LocalDagRunner):
             ).launch()
             with handle as connected:
                 lineage = Lineage(connected.store, pipeline.pipeline_info.id)
-                caching = node.execution_options.caching_options.enable_cache
-                result = _result(lineage, name, time.monotonic() - began, caching)
+                result = _result(lineage, node, time.monotonic() - began)
         self.results[name] = result
         self._after(result, number, count)
 
 
-def _result(lineage: Lineage, node: str, seconds: float, caching: bool) -> NodeResult:
-    execution = lineage.executions(node)[0]
+def _result(lineage: Lineage, node: pipeline_pb2.PipelineNode, seconds: float) -> NodeResult:
+    name = node.node_info.id
+    execution = lineage.executions(name)[0]
     if execution.last_known_state not in DONE:
-        raise RuntimeError(f"{node} did not finish; its log has the cause")
+        raise RuntimeError(f"{name} did not finish; its log has the cause")
+    if node.node_info.type.name == RESOLVER:
+        same, why = lineage.answer(execution, name)
+        return NodeResult(name, "cached" if same else "done", seconds, why, {})
     state = "cached" if execution.last_known_state == CACHED else "done"
     outputs = {output.key: output for output in lineage.outputs(execution)}
-    return NodeResult(node, state, seconds, lineage.why(execution, node, caching), outputs)
+    caching = node.execution_options.caching_options.enable_cache
+    return NodeResult(name, state, seconds, lineage.why(execution, name, caching), outputs)

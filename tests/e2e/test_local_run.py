@@ -29,7 +29,7 @@ def paths(output: str, folder: Path) -> dict[str, Path]:
 
 
 def test_every_node_ran_and_said_why(first: str) -> None:
-    rows = re.findall(r"^\[\d/\d\] (\w+) +(\w+) +[\d.]+ s  (.+)$", first, re.M)
+    rows = re.findall(r"^\[\d+/\d+\] (\w+) +(\w+) +[\d.]+ s  (.+)$", first, re.M)
     assert sorted(name for name, _, _ in rows) == sorted(nodes.of(config.load("digits_cgan")))
     assert {(state, why) for _, state, why in rows} == {("done", "first run")}
 
@@ -64,7 +64,7 @@ def test_the_pushed_model_carries_recipe_card_and_warm_up(first, genvision) -> N
 def test_nothing_changed_means_everything_is_cached(first, genvision, small) -> None:
     done = genvision(*small)
     assert done.returncode == 0
-    rows = re.findall(r"^\[\d/\d\] \w+ +(\w+) +[\d.]+ s  (.+)$", done.stdout, re.M)
+    rows = re.findall(r"^\[\d+/\d+\] \w+ +(\w+) +[\d.]+ s  (.+)$", done.stdout, re.M)
     assert {state for state, _ in rows} == {"cached"} and len(rows) == 9
     assert all(why.startswith("same inputs and settings as in the run of") for _, why in rows)
     assert len(genvision.versions()) == 1
@@ -78,7 +78,7 @@ def test_a_model_that_fails_the_gate_is_not_pushed(first, genvision, small) -> N
     assert len(done.stderr.splitlines()) == 1
     assert re.search(r"fid_digits-cnn_500.*0\.1", done.stderr)
     # Only the verdict was made anew, and what was serving stays and answers.
-    states = dict(re.findall(r"^\[\d/\d\] (\w+) +(\w+)", done.stdout, re.M))
+    states = dict(re.findall(r"^\[\d+/\d+\] (\w+) +(\w+)", done.stdout, re.M))
     assert states["Trainer"] == "cached" and states["GenerativeEvaluator"] == "done"
     assert len(genvision.versions()) == 1
     asked = genvision("generate", "--label", "7", "--count", "4", "--seed", "1", "--out", "s.png")
@@ -101,7 +101,7 @@ def test_inspect_shows_a_table_and_a_sheet(first, genvision, stage: str) -> None
 def test_a_slice_of_the_run_reuses_what_came_before(first, genvision, small) -> None:
     done = genvision(*small, "--from", "ServingCheck", "--no-cache")
     assert done.returncode == 0, done.stderr
-    states = dict(re.findall(r"^\[\d/\d\] (\w+) +(\w+)", done.stdout, re.M))
+    states = dict(re.findall(r"^\[\d+/\d+\] (\w+) +(\w+)", done.stdout, re.M))
     ran = {name for name, state in states.items() if state == "done"}
     assert ran == {"ServingCheck", "Pusher"}
 
@@ -111,3 +111,25 @@ def test_the_evaluation_is_machine_readable(first, genvision) -> None:
     found = json.loads((report.parent / "evaluation.json").read_text())
     assert found["blessed"] is True
     assert found["scores"]["fid_digits-cnn_500"]["value"] > 0
+
+
+def test_a_second_model_is_compared_with_the_one_that_is_deployed(first, genvision, small) -> None:
+    """Last: from here on there are two models."""
+    again = [*small, "--set", "train.steps=61", "--set", "evaluate.margins={fid: 1000}"]
+    done = genvision(*again)
+    assert done.returncode == 0, done.stdout + done.stderr
+    states = dict(re.findall(r"^\[\d+/\d+\] (\w+) +(\w+)", done.stdout, re.M))
+    assert states["BaselineResolver"] == "done" and states["TfdsExampleGen"] == "cached"
+    before, after = (
+        json.loads(
+            (paths(output, genvision.folder)["report"].parent / "evaluation.json").read_text()
+        )
+        for output in (first, done.stdout)
+    )
+    # The deployed model, scored anew from the same seeds, is what it was.
+    assert after["baseline_scores"] == before["scores"] != after["scores"]
+    assert any("of the deployed model" in check["text"] for check in after["checks"])
+    assert len(genvision.versions()) == 2
+    # Blessed now, it is not its own baseline: nothing runs again.
+    done = genvision(*again)
+    assert set(re.findall(r"^\[\d+/\d+\] \w+ +(\w+)", done.stdout, re.M)) == {"cached"}

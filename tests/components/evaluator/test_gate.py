@@ -24,7 +24,9 @@ def fid(value, error=0.0):
         (Bound(metric=FID, max=2.9), False, "outside the bound of at most 2.9 (closer to it"),
         (Bound(metric="recall", min=0.7), True, "within the bound of at least 0.7"),
         (Bound(metric="recall", min=0.9), False, "outside the bound of at least 0.9"),
-        (Bound(metric="fid_digits-cnn_10k", max=9), False, f"not measured; measured: {FID}, rec"),
+        (Bound(metric="precision", max=9), False, f"not measured; measured: {FID}, rec"),
+        (Bound(metric="fid_digits-cnn_10k", max=9), False, f"{FID} is never compared with it"),
+        (Bound(metric="fid_mnist-cnn_2k", max=9), False, f"{FID} is never compared with it"),
         (Bound(metric=FID), False, "a threshold without max and min"),
     ],
 )
@@ -83,9 +85,34 @@ def test_direction_follows_the_metric():
     assert not decide(worse, bounds, better, {"recall": 0.1}).blessed
 
 
-def test_a_margin_on_a_figure_the_baseline_lacks_fails():
+def test_a_margin_may_leave_the_protocol_out():
+    verdict = decide(fid(4.0), [Bound(metric=FID, max=9)], fid(3.0), {"fid": 0.1})
+    assert (
+        not verdict.blessed
+        and f"{FID} is 4 ± 0 against 3 ± 0 of the deployed" in verdict.reasons[0]
+    )
+
+
+def test_a_figure_the_baseline_lacks_is_a_remark():
+    """A deployed model without labels has no label accuracy; the bounds still hold."""
     verdict = decide(SCORES, [Bound(metric=FID, max=9)], fid(3.0), {"recall": 0.1})
+    assert verdict.blessed and "recall was not measured for the deployed" in verdict.reasons[-1]
+    refused = decide(SCORES, [Bound(metric=FID, max=1)], fid(3.0), {"recall": 0.1})
+    assert not refused.blessed
+
+
+def test_a_margin_on_a_figure_the_candidate_lacks_fails():
+    verdict = decide(fid(3.0), [Bound(metric=FID, max=9)], SCORES, {"recall": 0.1})
     assert not verdict.blessed and "recall has a bound but was not measured" in verdict.reasons[0]
+
+
+@pytest.mark.parametrize("other", ["fid_mnist-cnn_2k", "fid_digits-cnn_10k"])
+def test_figures_of_another_extractor_or_count_are_never_compared(other):
+    """A far better figure of another protocol must not make the candidate look worse."""
+    verdict = decide(SCORES, [Bound(metric=FID, max=9)], {other: Score(0.1, 0.0)}, {"fid": 0.0})
+    assert verdict.blessed and [check.passed for check in verdict.checks] == [True, None]
+    assert "never are" in verdict.reasons[-1]
+    assert not decide(SCORES, [Bound(metric=FID, max=9)], SCORES, {other: 0.0}).blessed
 
 
 def test_refusal_carries_the_fault():
