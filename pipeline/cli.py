@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from pipeline import approve, data, deploy, doctor, extractor
+from pipeline.cluster import commands as cluster
 from pipeline.history import commands as history
 from pipeline.runners.kubeflow import commands as kubeflow
 from serving import flags
@@ -186,6 +187,7 @@ COMMANDS = (
     approve.approve,
     doctor.doctor,
     *kubeflow.COMMANDS,
+    *cluster.COMMANDS,
 )
 for _command in COMMANDS:
     cli.add_command(_command)
