@@ -16,7 +16,7 @@ SIDE = 320
 """Longer side of a photograph in the report, in pixels; smaller ones stay as they are."""
 
 MAP_SIDE = 96
-DIM = 0.25
+DIM = 0.35
 """Brightness of a place that gets no attention."""
 
 COLUMNS, CELL, MARGIN = 4, 224, 16
@@ -33,7 +33,7 @@ def decode(image: bytes) -> Image.Image:
 
 def data_uri(picture: Image.Image) -> str:
     """Encode a picture for the page: JPEG for photographs, PNG for small drawings."""
-    kind = "PNG" if max(picture.size) <= MAP_SIDE else "JPEG"
+    kind = "PNG" if max(picture.size) < MAP_SIDE else "JPEG"
     buffer = io.BytesIO()
     picture.save(buffer, format=kind, quality=85, optimize=True)
     return f"data:image/{kind.lower()};base64," + base64.b64encode(buffer.getvalue()).decode()

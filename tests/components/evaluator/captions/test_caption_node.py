@@ -119,7 +119,7 @@ def test_a_place_without_attention_is_dim_and_the_largest_keeps_its_brightness()
     attention = np.zeros((4, 4), np.float32)
     attention[0, 0] = 0.3
     lit = np.asarray(pictures.looked_at(white, attention))
-    assert lit[4, 4].max() >= 190 and lit[60, 60].max() == 50
+    assert lit[4, 4].max() >= 190 and lit[60, 60].max() == 70
 
 
 @pytest.mark.parametrize("mode", ["L", "RGBA", "CMYK", "RGB"])
