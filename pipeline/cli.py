@@ -147,7 +147,7 @@ def serve(recipe: str, output_dir: str | None, **options: Any) -> None:
 )
 @click.option("--recipe", default="digits_cgan", show_default=True)
 @_OUTPUT
-@click.option("--target", metavar="HOST:PORT", help="A running server. Default: start one briefly.")
+@flags.asking(help_text="A running server. Default: start one briefly.")
 @click.option("--version", metavar="N|LABEL", help="Default: the newest; without --target, stable.")
 def generate(**options: Any) -> None:
     """Draw images with a pushed model into one PNG sheet or many files.

@@ -7,11 +7,12 @@ from typing import Any
 
 import click
 
+from serving import flags
+from serving.options import Address
+
 _RECIPE = click.option("--recipe", default="digits_cgan", show_default=True)
 _OUTPUT = click.option("--output-dir", metavar="DIR", help="Default: runs/RECIPE.")
-_TARGET = click.option(
-    "--target", metavar="HOST:PORT", help="A running server that follows the model config."
-)
+_TARGET = flags.asking(help_text="A running server that follows the model config.")
 _WHY = click.option("--why", default="", metavar="TEXT", help="Reason, for the history.")
 _PLACE = (
     _RECIPE,
@@ -127,9 +128,9 @@ def prune(keep: int, dry_run: bool, why: str, **place: Any) -> None:
 
 
 @click.command()
-@click.option("--target", default="127.0.0.1:8500", show_default=True, metavar="HOST:PORT")
+@flags.asking("127.0.0.1:8500")
 @click.option("--model", "names", multiple=True, help="Default: the models of all recipes.")
-def models(target: str, names: tuple[str, ...]) -> None:
+def models(target: Address, names: tuple[str, ...]) -> None:
     """Show what a server serves: models, versions, states and labels."""
     from pipeline import operate
 

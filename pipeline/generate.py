@@ -14,6 +14,7 @@ from pipeline.paths import Paths, check_output, shown
 from pipeline.served import check_pushed, server
 from serving.client import Client
 from serving.deployment import STABLE, Destination
+from serving.options import Address
 from serving.sheet import write_sheet
 from trainer.errors import UserError
 
@@ -26,7 +27,7 @@ def generate_sheet(
     out: str,
     recipe: str,
     output_dir: str | None,
-    target: str | None,
+    target: Address | None,
     version: str | None = None,
 ) -> str:
     """Draw `count` images per label with seeds `seed`, `seed + 1`, ... into one PNG or many.
@@ -39,7 +40,7 @@ def generate_sheet(
         by label and seed.
       recipe: Whose pushed model to ask.
       output_dir: Output folder of the recipe's runs; None for the default.
-      target: A running server, host:port; None starts the embedded one and stops it again.
+      target: A running server; None starts the embedded one and stops it again.
       version: A number or a label ("stable"); None means the newest that is served.
 
     Returns:
@@ -55,10 +56,11 @@ def generate_sheet(
     check_output(Path(out) / "x.png" if Path(out).is_dir() else Path(out))
     model = resolved.push.model_name
     with contextlib.ExitStack() as stack:
-        if target is None:
+        where: Address | str | None = target
+        if where is None:
             base = Paths.of(resolved.name, output_dir).serving(model)
-            target, version = _serve(stack, model, base, version)
-        client = stack.enter_context(Client(target, model))
+            where, version = _serve(stack, model, base, version)
+        client = stack.enter_context(Client(where, model))
         chosen = int(version) if version and version.isdecimal() else version
         known = set(client.metadata(chosen)["generate"].inputs)
         wanted = (labels or range(len(names))) if "label" in known else ()

@@ -18,6 +18,7 @@ from serving import deployment
 from serving.admin import Admin
 from serving.canary import Rules, check
 from serving.deployment import LABELS, Destination
+from serving.options import Address
 from serving.release import Release
 from trainer.errors import RunFailed, UserError
 
@@ -33,7 +34,7 @@ class Place(NamedTuple):
       output_dir: Output folder of the recipe's runs; None for the default.
       config_file: Model config to change; None for `models.config` beside the version folders.
       seen_as: The version folders' parent as the server sees it; empty for the same path.
-      target: The server, host:port.
+      target: The server.
       no_server: Change labels without asking one.
       wait: Seconds that the server may take for each step.
       apply: Command to run after each change of the file; empty for none.
@@ -43,7 +44,7 @@ class Place(NamedTuple):
     output_dir: str | None = None
     config_file: str | None = None
     seen_as: str = ""
-    target: str | None = None
+    target: Address | None = None
     no_server: bool = False
     wait: float = 60.0
     apply: str = ""
@@ -156,11 +157,11 @@ def history(place: Place) -> list[str]:
     return aligned(rows)
 
 
-def served(target: str, models: Sequence[str]) -> list[str]:
+def served(target: Address, models: Sequence[str]) -> list[str]:
     """Tell what a server serves: every version of each model, its state and labels.
 
     Args:
-      target: host:port of a server.
+      target: The server.
       models: Names to ask for; none asks for every packaged recipe's model (the API has no call
         that lists models).
 

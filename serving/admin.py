@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from serving import wire
 from serving.client import Client, VersionStatus
 from serving.errors import NotFoundError, RejectedError, ServingError, UnavailableError
+from serving.options import Address
 
 POLL_S = 0.1
 AVAILABLE = "AVAILABLE"
@@ -16,7 +17,7 @@ AVAILABLE = "AVAILABLE"
 class Admin(Client):
     """A client that asks about versions; `wait_s` bounds every wait."""
 
-    def __init__(self, target: str, model: str, *, wait_s: float = 60.0) -> None:
+    def __init__(self, target: str | Address, model: str, *, wait_s: float = 60.0) -> None:
         super().__init__(target, model)
         self.wait_s = wait_s
 

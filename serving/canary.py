@@ -14,6 +14,7 @@ import numpy as np
 from serving.client import Client
 from serving.deployment import CANARY, STABLE
 from serving.errors import RequestError, ServingError
+from serving.options import Address
 from serving.probe import example_inputs
 from serving.release import Release
 
@@ -125,7 +126,7 @@ def check(
         raise ServingError("a canary check needs a running server: give --target HOST:PORT")
     release.set_canary(version, why)
     try:
-        stable, canary, missing = observe(release.server.target, release.to.model, rules)
+        stable, canary, missing = observe(release.server.address, release.to.model, rules)
     except BaseException as error:
         release.drop_canary(f"check broken off: {' '.join(str(error).split()) or 'interrupted'}")
         raise
@@ -138,7 +139,7 @@ def check(
     return verdict
 
 
-def observe(target: str, model: str, rules: Rules) -> tuple[Seen, Seen, list[str]]:
+def observe(target: str | Address, model: str, rules: Rules) -> tuple[Seen, Seen, list[str]]:
     """Send the requests of a check.
 
     Returns:

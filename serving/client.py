@@ -20,6 +20,7 @@ from serving.errors import (
     RequestError,
     UnavailableError,
 )
+from serving.options import Address
 from serving.transport import connect
 
 _STATES = {10: "START", 20: "LOADING", 30: "AVAILABLE", 40: "UNLOADING", 50: "END"}
@@ -79,7 +80,8 @@ class Client:
     chooses one: a number, a label ("stable"), or None for the latest.
 
     Args:
-      target: HOST:PORT (gRPC), grpcs://HOST:PORT (gRPC with TLS), http:// or https:// (REST).
+      target: HOST:PORT (gRPC), grpcs://HOST:PORT (gRPC with TLS), http:// or https:// (REST); or
+        an `Address`, which brings its `ca` and `token`.
       model: Its name on the server.
       timeout_s: For each call, retries included.
       ca: PEM file to check the server's certificate with; asks for TLS.
@@ -91,15 +93,17 @@ class Client:
 
     def __init__(
         self,
-        target: str,
+        target: str | Address,
         model: str,
         *,
         timeout_s: float = 30.0,
         ca: Path | None = None,
         token: str | None = None,
     ) -> None:
-        self.target, self.model, self._timeout_s = target, model, timeout_s
-        self._transport = connect(target, ca, token)
+        given = Address(target, ca, token) if isinstance(target, str) else target
+        self.address, self.target = given, given.target
+        self.model, self._timeout_s = model, timeout_s
+        self._transport = connect(*given)
 
     def generate(
         self, seeds: Sequence[int], labels: Sequence[int] | None = None, version: Version = None

@@ -1,7 +1,8 @@
-"""Command-line flags of the model server, TensorFlow Serving's names where it has them."""
+"""Command-line flags of the model server, with TensorFlow Serving's names, and of its clients."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,7 +10,15 @@ from typing import Any, TypeVar
 import click
 
 from serving.errors import ServingError
-from serving.options import Batching, Limits, Tls, read_batching, read_metrics_path, read_token
+from serving.options import (
+    Address,
+    Batching,
+    Limits,
+    Tls,
+    read_batching,
+    read_metrics_path,
+    read_token,
+)
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 _PATH = click.Path(path_type=Path)
@@ -88,6 +97,36 @@ def behaviour(command: Command) -> Command:
             help="Answer numbers in tensor_content instead of the typed fields.",
         ),
     )
+
+
+def asking(default: str | None = None, help_text: str = "A running server.") -> Any:
+    """Add the flags of a client; the command gets an `Address` (or None) as `target`."""
+
+    def decorate(command: Callable[..., Any]) -> Any:
+        @functools.wraps(command)
+        def with_address(
+            *, target: str | None, ca: Path | None, token_file: Path | None, **rest: Any
+        ) -> Any:
+            token = read_token(token_file) if token_file else None
+            if target is None and (ca or token):
+                raise ServingError("--ca and --token-file go with --target HOST:PORT")
+            address = Address(target, ca, token) if target else None
+            return command(target=address, **rest)
+
+        return _with(
+            with_address,
+            click.option(
+                "--target",
+                default=default,
+                show_default=default is not None,
+                metavar="HOST:PORT",
+                help=f"{help_text} grpcs://, http:// and https:// too.",
+            ),
+            click.option("--ca", type=_PATH, help="Authority of its certificate (PEM): TLS."),
+            click.option("--token-file", type=_PATH, help="Bearer token to show it."),
+        )
+
+    return decorate
 
 
 def resolved(given: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from serving.errors import ServingError
 
@@ -83,6 +83,24 @@ class Options:
     token: str | None = None
     """Bearer token every request must carry, health checks excepted."""
     metrics_path: str | None = METRICS_PATH
+
+
+class Address(NamedTuple):
+    """Where a server is and what it wants to see.
+
+    Attributes:
+      target: HOST:PORT or grpcs://HOST:PORT for gRPC, http://... or https://... for REST.
+      ca: PEM file of the authority that signed the server's certificate: asks for TLS. Without it
+        grpcs:// and https:// trust the system's authorities.
+      token: Bearer token to send with every request.
+    """
+
+    target: str
+    ca: Path | None = None
+    token: str | None = None
+
+    def __str__(self) -> str:
+        return self.target
 
 
 def read_token(path: Path) -> str:

@@ -48,13 +48,7 @@ class Transport(Protocol):
 
 
 def connect(target: str, ca: Path | None = None, token: str | None = None) -> Transport:
-    """Return the transport a target asks for, not yet connected.
-
-    Args:
-      target: HOST:PORT or grpcs://HOST:PORT for gRPC, http://... or https://... for REST.
-      ca: PEM file of the authority that signed the server's certificate: asks for TLS. Without it
-        grpcs:// and https:// trust the system's authorities.
-      token: Bearer token to send with every request.
+    """Return the transport an address asks for, not yet connected; see `serving.options.Address`.
 
     Raises:
       ServingError: If the `ca` file cannot be read, or does not go with http://.
