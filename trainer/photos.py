@@ -17,13 +17,14 @@ _PARALLEL = 4
 """Images decoded at once: bounds the memory of a batch of large ones."""
 
 _OK, _EMPTY, _UNKNOWN, _LARGE, _DAMAGED = range(5)
-_REASONS = (
+REASONS = (
     "is fine",
     "is empty",
     "is neither JPEG nor PNG nor GIF",
     f"has more than {MOST_PIXELS:,} pixels",
     "cannot be decoded: it is damaged or incomplete",
 )
+"""What a status says of an image."""
 
 
 def read(encoded: tf.Tensor, side: int) -> tf.Tensor:
@@ -44,7 +45,7 @@ def read(encoded: tf.Tensor, side: int) -> tf.Tensor:
     with tf.control_dependencies([given] if given is not None else []):
         pixels, status = try_read(encoded, side)
     bad = tf.concat([tf.where(status != _OK)[:, 0], [0]], axis=0)[0]
-    reason = tf.gather(tf.constant(_REASONS), status[bad])
+    reason = tf.gather(tf.constant(REASONS), status[bad])
     count = tf.strings.as_string(tf.size(encoded))
     message = tf.strings.join(["image ", tf.strings.as_string(bad), " of ", count, " ", reason])
     fine = tf.debugging.Assert(tf.reduce_all(tf.equal(status, _OK)), [message])
@@ -55,8 +56,8 @@ def read(encoded: tf.Tensor, side: int) -> tf.Tensor:
 def try_read(encoded: tf.Tensor, side: int) -> tuple[tf.Tensor, tf.Tensor]:
     """Decode and fit what can be: uint8[B,S,S,3], black where it failed, and int32[B] status.
 
-    Status 0 is success. A decoder's error would end the whole graph without saying at which image;
-    as an element of a data set it only goes missing.
+    Status 0 is success, the others see `REASONS`. A decoder's error would end the whole graph
+    without saying at which image; as an element of a data set it only goes missing.
     """
     count = tf.size(encoded)
 
