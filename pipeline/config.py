@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from components import datasets
+from components.evaluator.settings import Evaluation
 from pipeline.recipe import RECIPES, CaptionRecipe, Recipe
 from trainer.caption_settings import CaptionConfig, CaptionData
 from trainer.errors import UserError, unknown_name
@@ -20,6 +21,9 @@ from trainer.models import FAMILIES, task_of
 from trainer.settings import DataSettings, TrainerConfig
 
 CONFIGS = Path(__file__).parent / "configs"
+
+SCORER = "components.metrics.training_fid:TrainingFid"
+"""What scores images while training: named here, as the trainer may not know of it."""
 
 
 def names() -> list[str]:
@@ -72,6 +76,8 @@ def trainer_config(recipe: Recipe, **rest: str) -> TrainerConfig:
       **rest: `checkpoint_root` and `code`.
     """
     kind = CaptionConfig if isinstance(recipe, CaptionRecipe) else GanConfig
+    if recipe.train.validate_every and isinstance(recipe.evaluate, Evaluation):
+        rest |= {"scorer": SCORER, "extractor": recipe.evaluate.extractor}
     text = dump_sections(recipe, ("name", "description", "data", "model", "train"))
     return kind.model_validate(
         {
@@ -96,7 +102,8 @@ def data_settings(recipe: Recipe) -> DataSettings | CaptionData:
             raise UserError(
                 f"data set '{spec.name}' has no captions; family '{recipe.model.family}' needs them"
             )
-        return CaptionData(dataset=spec.name, length=recipe.captions.length)
+        captions = recipe.captions
+        return CaptionData(dataset=spec.name, length=captions.length, min_count=captions.min_count)
     height, width, channels = spec.image_shape
     if height is None or width is None:
         raise UserError(

@@ -7,7 +7,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from components.approval.settings import Approve
 from components.data_check.settings import Checks
 from components.datasets.base import Source
-from components.evaluator.settings import Evaluation
+from components.evaluator.settings import CaptionEvaluation, Evaluation
 from pipeline.kubernetes import Kubernetes
 from trainer.caption_settings import CaptionModel, CaptionTrain
 from trainer.gan_settings import GanModel, GanTrain
@@ -65,7 +65,7 @@ class Recipe(Settings):
     checks: Checks = Checks()
     model: GanModel | CaptionModel
     train: GanTrain | CaptionTrain
-    evaluate: Evaluation
+    evaluate: Evaluation | CaptionEvaluation
     approve: Approve = Approve()
     push: Push
     beam: Beam = Beam()
@@ -80,6 +80,7 @@ class ImageRecipe(Recipe):
 
     model: GanModel
     train: GanTrain
+    evaluate: Evaluation
 
 
 class CaptionRecipe(Recipe):
@@ -88,6 +89,7 @@ class CaptionRecipe(Recipe):
     captions: Captions = Captions()
     model: CaptionModel
     train: CaptionTrain
+    evaluate: CaptionEvaluation
 
 
 RECIPES: dict[Task, type[Recipe]] = {"image": ImageRecipe, "caption": CaptionRecipe}
