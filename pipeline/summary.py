@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from pipeline import config
 from pipeline.console import Console
+from pipeline.history import index
 from pipeline.lineage import Output
 from pipeline.paths import Paths, shown
 from pipeline.recipe import Recipe
@@ -60,6 +61,7 @@ def tell(
         console.line(f"model    {shown(str(pushed.properties['pushed_destination']))}")
         _ask(recipe, paths, console)
     cached = sum(result.state == "cached" for result in results.values())
+    console.line(f"all runs {shown(index.write(paths.output))}")
     console.line(f"took     {seconds:.0f} s, {cached} of {len(results)} nodes from the cache")
     _suggest(recipe, paths, console)
     return verdict

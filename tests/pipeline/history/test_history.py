@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,14 @@ def test_a_run_that_is_not_there_is_one_line(output, name, message) -> None:
 def test_nothing_ran_yet(tmp_path) -> None:
     with pytest.raises(UserError, match=r"no run in .* yet: run a recipe"):
         runs.find("toy_gan", str(tmp_path))
+
+
+def test_the_folders_page_links_what_is_there_and_shows_each_sheet_once(output) -> None:
+    from pipeline.history import index
+
+    html = index.write(output).read_text()
+    shown = re.findall(r"alt=.samples of (\S+?)\"", html)
+    assert shown == ["toy_gan:3", "toy_gan:1"], "the cached run shows no sheet of its own"
+    for link in re.findall(r'(?:href|src)="([^"]+)"', html):
+        assert (output / link).exists() and not link.startswith("/")
+    assert html.count(">blessed<") == 2 and html.count(">not blessed<") == 1
