@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import graphlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -55,18 +56,21 @@ def content(path: Path) -> dict[str, Any]:
     return {"pipeline_spec": spec, "platform_spec": platforms[0]} if platforms else spec
 
 
-def nodes(spec: Mapping[str, Any]) -> list[str]:
-    """List the names of all container tasks of a pipeline, those in its sub-DAGs included."""
+def nodes(spec: Mapping[str, Any]) -> dict[str, str]:
+    """Map each container task, those in sub-DAGs included, to the name it is shown under.
+
+    In the order in which they can run.
+    """
     spec = spec.get("pipeline_spec", spec)
     components = spec.get("components", {})
-    graphs = [spec["root"], *components.values()]
-    tasks = [graph["dag"].get("tasks", {}) for graph in graphs if "dag" in graph]
-    return [
-        item["taskInfo"]["name"]
-        for level in tasks
-        for item in level.values()
-        if "executorLabel" in components.get(item["componentRef"]["name"], {})
-    ]
+    found = {}
+    for graph in (spec["root"], *components.values()):
+        tasks = graph.get("dag", {}).get("tasks", {})
+        before = {key: item.get("dependentTasks", ()) for key, item in sorted(tasks.items())}
+        for key in graphlib.TopologicalSorter(before).static_order():
+            if "executorLabel" in components.get(tasks[key]["componentRef"]["name"], {}):
+                found[key] = str(tasks[key]["taskInfo"]["name"])
+    return found
 
 
 def _documents(path: Path) -> list[dict[str, Any]]:

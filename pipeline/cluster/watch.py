@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from pipeline.cluster import package
@@ -47,14 +47,14 @@ def find(cluster: Cluster, run: str) -> Any:
     return cluster.client.get_run(newest.run_id)
 
 
-def nodes(run: Any, names: list[str]) -> list[Node]:
+def nodes(run: Any, names: Mapping[str, str]) -> list[Node]:
     """List the container tasks of a run, in the pipeline's order; unknown ones are pending."""
     details = {item.display_name: item for item in _details(run)}
-    return [_node(name, details.get(name)) for name in names]
+    return [_node(shown, details.get(key) or details.get(shown)) for key, shown in names.items()]
 
 
-def names_of(cluster: Cluster, run: Any) -> list[str]:
-    """List the names of a run's container tasks."""
+def names_of(cluster: Cluster, run: Any) -> dict[str, str]:
+    """Map a run's container tasks to the names they are shown under."""
     if run.pipeline_spec:
         return package.nodes(run.pipeline_spec)
     reference = run.pipeline_version_reference
@@ -97,7 +97,7 @@ def wait(cluster: Cluster, run_id: str, poll_s: float = POLL_S) -> Any:
     return run
 
 
-def failure(run: Any, names: list[str]) -> str:
+def failure(run: Any, names: Mapping[str, str]) -> str:
     """Say in one line why a run did not succeed."""
     failed = [node for node in nodes(run, names) if node.state == "FAILED"]
     said = [f"{node.name}{f': {node.error}' if node.error else ''}" for node in failed]
@@ -108,7 +108,7 @@ def failure(run: Any, names: list[str]) -> str:
     return f"run {run.run_id} {what}{where}"
 
 
-def table(run: Any, names: list[str]) -> list[str]:
+def table(run: Any, names: Mapping[str, str]) -> list[str]:
     """Show the nodes of a run in columns."""
     rows = [("NODE", "STATE", "SECONDS")]
     for node in nodes(run, names):

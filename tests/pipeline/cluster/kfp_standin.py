@@ -78,6 +78,7 @@ class KfpServer:
             run["state"] = self.script.pop(0)
             if run["state"] in ("SUCCEEDED", "FAILED"):
                 run["finished_at"] = "2026-11-02T03:07:30Z"
+            run["run_details"] = {"task_details": self.store.details(run)}
         return run
 
 
