@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+from ml_metadata import errors
+from ml_metadata.metadata_store import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from trainer.errors import UserError
@@ -42,6 +45,30 @@ def connect(address: str) -> pb.ConnectionConfig | pb.MetadataStoreClientConfig:
         f"metadata address '{address}' cannot be read: write grpc://host:port, "
         "mysql://user@host:port/database or sqlite:///absolute/path"
     )
+
+
+def open_store(address: str) -> MetadataStore:
+    """Connect to ML Metadata; the folder of a SQLite file is made.
+
+    Raises:
+      UserError: The address cannot be read, or nobody answers there.
+    """
+    config = connect(address)
+    try:
+        if isinstance(config, pb.ConnectionConfig) and config.HasField("sqlite"):
+            Path(config.sqlite.filename_uri).parent.mkdir(parents=True, exist_ok=True)
+        store = MetadataStore(config)
+        # A gRPC channel connects when it is used; better to know now than after TFX is loaded.
+        store.get_context_type("node")
+    except errors.NotFoundError:
+        pass  # the first run of all
+    except (errors.StatusError, OSError, RuntimeError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(
+            f"no ML Metadata at '{address}' ({reason}): start it, or give the run another address "
+            "by its parameter 'metadata'"
+        ) from None
+    return store
 
 
 def _mysql(url: SplitResult) -> pb.ConnectionConfig:

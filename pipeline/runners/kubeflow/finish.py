@@ -14,13 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ml_metadata.metadata_store import MetadataStore
-
 from pipeline.runners.kubeflow import task_io
-from pipeline.runners.kubeflow.connection import connect
-from pipeline.runners.kubeflow.package import NOTIFY_URLS
+from pipeline.runners.kubeflow.connection import open_store
 from pipeline.runners.kubeflow.runs import Run, message, refusal
-from pipeline.runners.kubeflow.task_io import TaskIO
+from pipeline.runners.kubeflow.task_io import NOTIFY_URLS, TaskIO
 from trainer.errors import UserError
 
 
@@ -68,7 +65,7 @@ def sum_up(options: argparse.Namespace, task: TaskIO) -> Ending:
     succeeded = status.get("state") == "SUCCEEDED"
     words = str(status.get("state", "unknown")).lower()
     ending = Ending(succeeded, f"{options.pipeline}: run {options.run_id} {words}")
-    store = MetadataStore(connect(str(task.parameters.get("metadata", ""))))
+    store = open_store(str(task.parameters.get("metadata", "")))
     run = Run(store, options.pipeline, options.run_id)
     for node in options.node:
         ending.states[node] = run.state(node)

@@ -20,11 +20,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from ml_metadata.metadata_store import MetadataStore
-
 from pipeline.lineage import Output
 from pipeline.runners.kubeflow import task_io
-from pipeline.runners.kubeflow.connection import connect
+from pipeline.runners.kubeflow.connection import open_store
 from pipeline.runners.kubeflow.runs import Run, refusal
 from pipeline.runners.kubeflow.task_io import TaskIO
 from trainer.errors import Interrupted, RunFailed, UserError
@@ -62,7 +60,7 @@ def _run(options: argparse.Namespace, say: Callable[[str], None]) -> None:
     task = TaskIO.parse(options.executor_input)
     address = str(task.parameters.get("metadata", ""))
     say(f"run {options.run_id} of {options.pipeline}, metadata {address}")
-    store = MetadataStore(connect(address))
+    store = open_store(address)
     run = Run(store, options.pipeline, options.run_id)
     # Known without TFX's seconds of import: an attempt before this one may have got to the end.
     state = run.state(options.node)

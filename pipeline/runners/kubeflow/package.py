@@ -18,15 +18,13 @@ from kfp import dsl
 from pipeline.kubernetes import Kubernetes, Needs, Reference
 from pipeline.runners.kubeflow import package_file, resources
 from pipeline.runners.kubeflow.parameters import METADATA, Parameter
+from pipeline.runners.kubeflow.task_io import NOTIFY_URLS
 from trainer.errors import UserError
 
 NODE = ("python", "-m", "pipeline.runners.kubeflow.node")
 FINISH = ("python", "-m", "pipeline.runners.kubeflow.finish")
 EXECUTOR_INPUT = "{{$}}"
 """Becomes the whole of what Kubeflow knows of a task: its parameters and where outputs go."""
-
-NOTIFY_URLS = "GENVISION_NOTIFY_URLS"
-"""Environment variable of the exit task with Apprise addresses, filled from a secret."""
 
 NAME_LIMIT = 63
 """Characters of a pipeline's or task's name; Argo adds `-driver` and keeps to 128."""

@@ -12,6 +12,12 @@ from typing import Any
 
 from trainer.errors import UserError
 
+NOTIFY_URLS = "GENVISION_NOTIFY_URLS"
+"""Environment variable of the exit task with Apprise addresses, filled from a secret."""
+
+BOOKKEEPING = ("is_external", "current_model_id", "baseline_model_id")
+"""Numbers among an artifact's properties that measure nothing."""
+
 _MOUNTS = {"gs://": "/gcs/", "minio://": "/minio/", "s3://": "/s3/"}
 """Kubeflow's launcher uploads an artifact from below these folders."""
 
@@ -75,12 +81,12 @@ class TaskIO:
 def figures(properties: Mapping[str, Any]) -> dict[str, float]:
     """Pick the finite numbers of an artifact's properties, also those written as text."""
     found = {}
-    for name, value in properties.items():
+    for name in properties.keys() - set(BOOKKEEPING):
         with contextlib.suppress(TypeError, ValueError):
-            number = float(value)
+            number = float(properties[name])
             if abs(number) < float("inf"):  # false for nan as well
                 found[name] = number
-    return found
+    return dict(sorted(found.items()))
 
 
 def page(title: str, summary: str) -> str:

@@ -1,0 +1,118 @@
+"""The default recipe's package, run by its own container commands, is what a local run is."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+STEPS = 240
+EASY = "evaluate.thresholds=[{metric: fid_digits-cnn_500, max: 1000}]"
+SETTINGS = [
+    *("train.steps_per_call=10", "evaluate.samples=500", EASY, "kubernetes.default.retries=1"),
+    "kubernetes.parameters=[train.steps, evaluate.thresholds]",
+]
+
+
+class Preemption:
+    """Takes the machine away from the trainer's first attempt, once it has really begun."""
+
+    def __init__(self, output: Path) -> None:
+        self._output = output
+
+    def __call__(self, task: str, attempt: int, process: subprocess.Popen[bytes]) -> None:
+        if (task, attempt) == ("trainer", 1):
+            threading.Thread(target=self._wait_and_stop, args=[process], daemon=True).start()
+
+    def _wait_and_stop(self, process: subprocess.Popen[bytes]) -> None:
+        while process.poll() is None:
+            found = self._output.glob("checkpoints/*/run/metrics.jsonl")
+            if any(path.stat().st_size for path in found):
+                process.send_signal(signal.SIGTERM)
+                return
+            time.sleep(0.05)
+
+
+def with_settings(settings: list[str]) -> list[str]:
+    return [part for setting in settings for part in ("--set", setting)]
+
+
+@pytest.fixture(scope="module")
+def package(genvision) -> Path:
+    done = genvision(
+        "kubeflow", "compile", "digits_cgan", "--image", "reg/genvision:1", "--out", "p.yaml",
+        *with_settings(SETTINGS),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return genvision.folder / "p.yaml"
+
+
+def run(package: Path, output: Path, preempted: bool = False, **given: str) -> Any:
+    from pipeline.runners.kubeflow import package_file
+    from pipeline.runners.kubeflow.execute import Executor
+
+    found = package_file.read(package)
+    extra = {"started": Preemption(output)} if preempted else {}
+    return Executor(found, output, given, max_backoff_s=0.1, **extra).run()
+
+
+def log(execution: Any, task: str, attempt: int) -> str:
+    return (execution.tasks[task].folder / f"attempt-{attempt}" / "log.txt").read_text()
+
+
+@pytest.fixture(scope="module")
+def executed(genvision, package) -> Any:
+    """The package with the step count given at the start, its trainer preempted on the way."""
+    execution = run(package, genvision.output, preempted=True, train_steps=str(STEPS))
+    said = {name: task.state for name, task in execution.tasks.items()}
+    assert execution.state == "SUCCEEDED", said
+    return execution
+
+
+def test_the_preempted_trainer_saved_and_its_next_attempt_went_on(executed) -> None:
+    assert executed.tasks["trainer"].attempts == 2
+    stopped = re.search(rf"stopped at step (\d+) of {STEPS}; saved", log(executed, "trainer", 1))
+    assert stopped and int(stopped[1]) < STEPS
+    assert f"training continues from step {stopped[1]} of {STEPS}" in log(executed, "trainer", 2)
+    others = {task.attempts for name, task in executed.tasks.items() if name != "trainer"}
+    assert others == {1}
+
+
+def test_a_local_run_in_the_same_folder_finds_all_of_it_done_and_serves_it(
+    executed, genvision
+) -> None:
+    """Caches agree only when nodes, settings, inputs and code are the same; so it is one model."""
+    (version,) = genvision.versions()
+    done = genvision(
+        "run", "digits_cgan", "--set", f"train.steps={STEPS}",
+        *with_settings([setting for setting in SETTINGS if "kubernetes" not in setting]),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    states = re.findall(r"^\[\d/9\] \w+ +(\w+) ", done.stdout, re.M)
+    assert states == ["cached"] * 9
+    assert genvision.versions() == [version]
+    assert f"10 images by version {version} over gRPC" in done.stdout
+
+
+def test_a_gate_that_fails_stops_the_push_and_the_exit_task_runs(
+    executed, package, genvision
+) -> None:
+    (version,) = genvision.versions()
+    strict = "[{metric: fid_digits-cnn_500, max: 0.001}]"
+    execution = run(package, genvision.output, train_steps=str(STEPS), evaluate_thresholds=strict)
+    states = {name: task.state for name, task in execution.tasks.items()}
+    assert execution.state == states["generative-evaluator"] == "FAILED"
+    assert states["pusher"] == "NOT_RUN" and states["exit-report"] == "SUCCEEDED"
+    summary = (execution.tasks["exit-report"].folder / "summary").read_text()
+    assert "| Trainer | cached |" in summary and "| GenerativeEvaluator | refused |" in summary
+    assert "GenerativeEvaluator refused the model: fid_digits-cnn_500" in summary
+    assert "| fid_digits-cnn_500 |" in summary and "report: " in summary
+    assert genvision.versions() == [version]
