@@ -6,7 +6,8 @@ set -euo pipefail
 
 CLUSTER=${CLUSTER:-genvision}
 : "${AWS_REGION:?name the region of cluster.yaml: AWS_REGION=eu-central-1 kubeflow/eks/storage.sh}"
-export AWS_REGION AWS_PAGER=""
+# Version 1 of the command knows the region by the other name, version 2 has a pager.
+export AWS_REGION AWS_DEFAULT_REGION=$AWS_REGION AWS_PAGER=""
 
 # One value of an answer, as text.
 ask() { aws "$@" --output text; }
