@@ -52,30 +52,34 @@ class Generator:
             raise ContractError(f"the model answers {len(seeds)} seeds with shape {images.shape}")
         return images
 
+    def labels(self, seeds: np.ndarray, classes: int) -> np.ndarray:
+        """Return the classes to ask for, int64[B], in turn; -1 for an unconditional model."""
+        return seeds % classes if self.conditional else np.full(len(seeds), -1)
 
-def probe(generator: Generator, image_shape: tuple[int, ...]) -> None:
-    """Look at a few images before thousands are made.
+    def probe(self, image_shape: tuple[int, ...]) -> None:
+        """Look at a few images before thousands are made.
 
-    Args:
-      generator: The model.
-      image_shape: (height, width, channels) of the data.
+        Args:
+          image_shape: (height, width, channels) of the data.
 
-    Raises:
-      ContractError: Wrong size, an image that ignores its seed, or one that depends on its batch.
-    """
-    seeds, labels = np.arange(PROBES), np.zeros(PROBES, np.int64)
-    images = generator(seeds, labels)
-    if images.shape[1:] != image_shape:
-        raise ContractError(
-            f"the model's images are {_size(images.shape[1:])}, the data's are {_size(image_shape)}"
-        )
-    if (images == images[0]).all():
-        raise ContractError(
-            f"the model makes the same image from seeds 0 to {PROBES - 1}: it ignores its seed"
-        )
-    for part in (slice(3, 4), slice(1, PROBES - 1)):
-        again = generator(seeds[part], labels[part])
-        check_same(seeds[part], images[part], again)
+        Raises:
+          ContractError: Wrong size, an image that ignores its seed, or one that depends on its
+            batch.
+        """
+        seeds, labels = np.arange(PROBES), np.zeros(PROBES, np.int64)
+        images = self(seeds, labels)
+        shape = images.shape[1:]
+        if shape != image_shape:
+            raise ContractError(
+                f"the model's images are {size_words(shape)}, the data's are "
+                f"{size_words(image_shape)}"
+            )
+        if (images == images[0]).all():
+            raise ContractError(
+                f"the model makes the same image from seeds 0 to {PROBES - 1}: it ignores its seed"
+            )
+        for part in (slice(3, 4), slice(1, PROBES - 1)):
+            check_same(seeds[part], images[part], self(seeds[part], labels[part]))
 
 
 def check_same(seeds: np.ndarray, first: np.ndarray, again: np.ndarray) -> None:
@@ -116,7 +120,8 @@ def _check_output(outputs: dict[str, tf.TensorSpec]) -> None:
         )
 
 
-def _size(shape: tuple[int, ...]) -> str:
+def size_words(shape: tuple[int, ...]) -> str:
+    """Write (28, 28, 1) as 28x28x1."""
     return "x".join(str(side) for side in shape)
 
 

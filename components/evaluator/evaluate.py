@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import posixpath
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,8 +14,9 @@ import tensorflow as tf
 from components import metrics
 from components.collect import read_json
 from components.evaluator import gate, parts, sampling
-from components.evaluator.contract import ContractError, Generator, check_same, probe
-from components.evaluator.examples import Stored, check_image_size, open_examples
+from components.evaluator.contract import ContractError, Generator, check_same
+from components.evaluator.examples import Stored, image_shape, open_examples
+from components.evaluator.fingerprint import folder_fingerprint
 from components.evaluator.reference import features_of
 from components.evaluator.settings import Evaluation
 from components.metrics import extractors
@@ -37,13 +36,13 @@ class Scored:
     """A model that kept to the contract.
 
     Attributes:
-      generator: The loaded model.
+      generator: The loaded model, or ready-made images.
       features: Its samples as the extractor sees them.
       scores: Figures by full name.
       sheet: uint8[rows,columns,H,W,C], its first images of each class.
     """
 
-    generator: Generator
+    generator: sampling.Source
     features: FeatureSet
     scores: Mapping[str, Score]
     sheet: np.ndarray
@@ -75,6 +74,7 @@ class Bench:
     settings: Evaluation
     card: extractors.Card
     stored: Stored
+    image_shape: tuple[int, ...]
     reference: FeatureSet
     train: FeatureSet
     make_pipeline: Callable[[], Any]
@@ -83,7 +83,12 @@ class Bench:
     @property
     def classes(self) -> int:
         """Number of classes that samples are asked for, in turn."""
-        return self.card.classes
+        return number_of_classes(self.stored, self.train)
+
+    def evidence(self, samples: FeatureSet) -> Evidence:
+        """Put samples beside the real data."""
+        knows = self.card.knows(self.stored.dataset)
+        return Evidence(samples, self.reference, self.train, knows)
 
 
 def evaluate(
@@ -94,6 +99,7 @@ def evaluate(
     scratch: str,
     cache_dir: str | None = None,
     baseline_path: str | None = None,
+    open_model: Callable[[str], sampling.Source] = Generator,
 ) -> Result:
     """Score a model, compare it with a baseline and decide.
 
@@ -106,6 +112,7 @@ def evaluate(
       cache_dir: Where features of real data are kept between evaluations.
       baseline_path: SavedModel now deployed, scored on the same seeds and data. One that cannot
         be loaded or scored any more is named in the reasons and compared with no further.
+      open_model: `Images` for ready-made images in the model's place.
 
     Returns:
       The result; whatever is wrong with the model is in its verdict.
@@ -116,7 +123,7 @@ def evaluate(
     began = time.monotonic()
     try:
         bench = _prepare(examples_uri, settings, make_pipeline, scratch, cache_dir)
-        judged = _judge(bench, model_path, baseline_path)
+        judged = _judge(bench, model_path, baseline_path, open_model)
     finally:
         if tf.io.gfile.exists(scratch):
             tf.io.gfile.rmtree(scratch)
@@ -134,11 +141,16 @@ def evaluate(
     )
 
 
-def _judge(bench: Bench, model_path: str, baseline_path: str | None) -> dict[str, Any]:
+def _judge(
+    bench: Bench,
+    model_path: str,
+    baseline_path: str | None,
+    open_model: Callable[[str], sampling.Source],
+) -> dict[str, Any]:
     """Score candidate and baseline and decide: a `Result`'s fields about the models."""
     baseline, remark = None, gate.FIRST_RUN
     try:
-        candidate = _score(bench, model_path, "evaluating")
+        candidate = _score(bench, open_model, model_path, "evaluating")
     except ContractError as fault:
         verdict = gate.refuse([str(fault)])
         return {"verdict": verdict, "candidate": None, "baseline": None, "remark": remark}
@@ -154,16 +166,6 @@ def _judge(bench: Bench, model_path: str, baseline_path: str | None) -> dict[str
     return {"verdict": verdict, "candidate": candidate, "baseline": baseline, "remark": remark}
 
 
-def folder_fingerprint(path: str) -> str:
-    """Return the SHA-256 over names and contents of all files below a local folder."""
-    whole = hashlib.sha256()
-    root = Path(path)
-    for file in sorted(file for file in root.rglob("*") if file.is_file()):
-        whole.update(file.relative_to(root).as_posix().encode() + b"\0")
-        whole.update(hashlib.sha256(file.read_bytes()).digest())
-    return whole.hexdigest()
-
-
 def _prepare(
     examples_uri: str,
     settings: Evaluation,
@@ -173,10 +175,10 @@ def _prepare(
 ) -> Bench:
     """Check everything that is not the model's, and extract the real data's features."""
     card = extractors.load(settings.extractor).card
-    check_count(settings.samples, card.feature_dim)
+    check_count(settings.samples, card.feature_dim, "evaluate.samples")
     stored = open_examples(examples_uri)
     reference_split, train_split = settings.reference_split, settings.comparison_split
-    check_image_size(stored, reference_split, card)
+    shape = image_shape(stored, reference_split, card)
     real = features_of(
         stored,
         (reference_split, train_split),
@@ -187,16 +189,26 @@ def _prepare(
         cache_dir,
         settings.batch_size,
     )
-    check_count(len(real[reference_split]), card.feature_dim)
+    for split in (reference_split, train_split):
+        check_count(len(real[split]), card.feature_dim, f"split '{split}'")
     return Bench(
-        settings, card, stored, real[reference_split], real[train_split], make_pipeline, scratch
+        settings=settings,
+        card=card,
+        stored=stored,
+        image_shape=shape,
+        reference=real[reference_split],
+        train=real[train_split],
+        make_pipeline=make_pipeline,
+        scratch=scratch,
     )
 
 
-def _score(bench: Bench, model_path: str, label: str) -> Scored:
+def _score(
+    bench: Bench, open_model: Callable[[str], sampling.Source], model_path: str, label: str
+) -> Scored:
     """Generate, embed and score; raises `ContractError` for whatever is the model's fault."""
-    generator = Generator(model_path)
-    probe(generator, bench.card.image_shape)
+    generator = open_model(model_path)
+    generator.probe(bench.image_shape)
     folder = posixpath.join(bench.scratch, label.replace(" ", "-"))
     seeds = range(bench.settings.seed_offset, bench.settings.seed_offset + bench.settings.samples)
     with Progress(label, len(seeds), "images") as line:
@@ -205,6 +217,7 @@ def _score(bench: Bench, model_path: str, label: str) -> Scored:
             with bench.make_pipeline() as pipeline:
                 sampling.sample(
                     pipeline,
+                    open_model,
                     model_path,
                     bench.classes,
                     bench.settings.extractor,
@@ -218,19 +231,19 @@ def _score(bench: Bench, model_path: str, label: str) -> Scored:
     if faults:
         more = f" (and {len(faults) - 1} more batches)" if len(faults) > 1 else ""
         raise ContractError(f"{min(faults)}{more}")
-    features = parts.gather(folder)
-    scores = score_all(Evidence(features, bench.reference, bench.train), bench.card.name)
+    features = parts.gather(folder, bench.card.fingerprint)
+    scores = score_all(bench.evidence(features), bench.card.name)
     return Scored(generator, features, scores, _sheet(bench, generator, features))
 
 
 def _score_baseline(bench: Bench, path: str) -> tuple[Scored | None, str]:
     try:
-        return _score(bench, path, "evaluating the deployed model"), ""
+        return _score(bench, Generator, path, "evaluating the deployed model"), ""
     except ContractError as fault:
         return None, gate.no_comparison(fault)
 
 
-def _sheet(bench: Bench, generator: Generator, features: FeatureSet) -> np.ndarray:
+def _sheet(bench: Bench, generator: sampling.Source, features: FeatureSet) -> np.ndarray:
     """Generate each class's first images anew; that the pixels are the same is part of the test."""
     rows = first_of_classes(features, bench.classes, SHEET_COLUMNS)
     picked = rows[rows >= 0]
@@ -242,9 +255,25 @@ def _sheet(bench: Bench, generator: Generator, features: FeatureSet) -> np.ndarr
     return sheet
 
 
+def number_of_classes(stored: Stored, train: FeatureSet) -> int:
+    """Return how many classes the data have: named, else annotated; 1 for data without any."""
+    return len(stored.class_names) or int(train.labels.max(initial=0)) + 1
+
+
+def class_of(features: FeatureSet, classes: int) -> np.ndarray:
+    """Return int64[N], the class each image is shown under: annotated, else recognised.
+
+    All are of class 0 where the extractor recognises other classes than the data's.
+    """
+    if features.labelled:
+        return features.labels
+    same = features.probabilities.shape[1] == classes
+    return features.predicted if same else np.zeros(len(features), np.int64)
+
+
 def first_of_classes(features: FeatureSet, classes: int, columns: int) -> np.ndarray:
     """Return int64[classes,columns], the first rows of each class (-1 where there are no more)."""
-    of = features.labels if features.labelled else features.predicted
+    of = class_of(features, classes)
     rows = np.full((classes, columns), -1)
     for label in range(classes):
         found = np.flatnonzero(of == label)[:columns]
@@ -260,6 +289,6 @@ def _floor(bench: Bench) -> dict[str, Score]:
     """
     count = min(len(bench.train), bench.settings.samples)
     real = bench.train.take(slice(0, count))
-    scores = score_all(Evidence(real, bench.reference, bench.train), bench.card.name)
-    held_out = Evidence(bench.reference, bench.reference, bench.train)
+    scores = score_all(bench.evidence(real), bench.card.name)
+    held_out = bench.evidence(bench.reference)
     return scores | {name: metrics.get(name)(held_out) for name in AGAINST_MEMORISATION}

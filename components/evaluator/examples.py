@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from components import datasets
-from components.metrics.extractors import Card
+from components.metrics.extractors import Card, check_size
 from trainer.errors import UserError
 from trainer.features import ID, IMAGE, LABEL, MANIFEST
 
@@ -60,18 +60,15 @@ def open_examples(uri: str) -> Stored:
         ) from error
 
 
-def check_image_size(stored: Stored, split: str, card: Card) -> None:
-    """Compare the first image of a split with what the extractor reads.
+def image_shape(stored: Stored, split: str, card: Card) -> tuple[int, ...]:
+    """Return (height, width, channels) of the first image of a split.
 
     Raises:
-      UserError: Another size.
+      UserError: The extractor reads images of another size.
     """
     _, _, images = next(read_batches(stored.files(split)[0], 1))
-    if images.shape[1:] != card.image_shape:
-        raise UserError(
-            f"extractor '{card.name}' reads images of {card.image_shape}, dataset "
-            f"'{stored.dataset}' has {images.shape[1:]}; choose the extractor of this data set"
-        )
+    check_size(card, images.shape[1:], f"dataset '{stored.dataset}' has images")
+    return images.shape[1:]
 
 
 def read_batches(file: str, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:

@@ -8,7 +8,13 @@ from typing import Any
 import numpy as np
 
 from components.evaluator import layout, sheet
-from components.evaluator.evaluate import SHEET_COLUMNS, Result, first_of_classes
+from components.evaluator.evaluate import (
+    SHEET_COLUMNS,
+    Result,
+    class_of,
+    first_of_classes,
+    number_of_classes,
+)
 from components.evaluator.examples import find_images
 from components.metrics.evidence import Evidence
 from components.metrics.neighbours import nearest
@@ -43,13 +49,9 @@ def render(result: Result, runs: Sequence[str]) -> str:
 
 
 def class_names(result: Result) -> list[str]:
-    """Return a name for each class the extractor knows."""
-    known = result.stored.class_names
-    return list(known) if len(known) == result.card.classes else _numbers(result.card.classes)
-
-
-def _numbers(count: int) -> list[str]:
-    return [str(number) for number in range(count)]
+    """Return a name for each class of the data."""
+    classes = number_of_classes(result.stored, result.train)
+    return list(result.stored.class_names) or [str(number) for number in range(classes)]
 
 
 def _classes(result: Result) -> list[dict[str, Any]]:
@@ -57,11 +59,12 @@ def _classes(result: Result) -> list[dict[str, Any]]:
     if result.candidate is None:
         return []
     split = result.settings.reference_split
-    rows = first_of_classes(result.reference, result.card.classes, SHEET_COLUMNS)
+    names = class_names(result)
+    rows = first_of_classes(result.reference, len(names), SHEET_COLUMNS)
     ids = {str(result.reference.ids[row]) for row in rows[rows >= 0]}
     real = find_images(result.stored, split, ids)
     classes = []
-    for label, name in enumerate(class_names(result)):
+    for label, name in enumerate(names):
         kept = [real[str(result.reference.ids[row])] for row in rows[label] if row >= 0]
         sets = [("generated", result.candidate.sheet[label])]
         if result.baseline is not None:
@@ -85,9 +88,10 @@ def _neighbours(result: Result) -> list[dict[str, Any]]:
     evidence = Evidence(samples, result.reference, result.train)
     distances, _ = evidence.samples_to_train
     typical = float(np.median(evidence.reference_to_train[0]))
-    of = samples.labels if samples.labelled else samples.predicted
+    names = class_names(result)
+    of = class_of(samples, len(names))
     chosen = []
-    for label in range(result.card.classes):
+    for label in range(len(names)):
         rows = np.flatnonzero(of == label)
         if len(rows):
             chosen.append(int(rows[distances[rows].argmin()]))
@@ -96,7 +100,6 @@ def _neighbours(result: Result) -> list[dict[str, Any]]:
     ids = result.train.ids[indices].astype(str)
     found = find_images(result.stored, result.settings.comparison_split, set(ids.ravel().tolist()))
     images = result.candidate.generator(samples.ids[chosen], samples.labels[chosen])
-    names = class_names(result)
     return [
         {
             "name": names[int(of[row])],

@@ -34,14 +34,20 @@ def read(path: str) -> dict[str, np.ndarray]:
         return dict(stored)
 
 
-def gather(folder: str) -> FeatureSet:
-    """Read the rows and group statistics of one set, rows in the order of their ids."""
+def gather(folder: str, extractor: str) -> FeatureSet:
+    """Read the rows and group statistics of one set, rows in the order of their ids.
+
+    Args:
+      folder: Where `write` put them.
+      extractor: Fingerprint of the extractor that saw the images.
+    """
     found = [read(path) for path in _files(folder, "rows-")]
     rows = {key: np.concatenate([part[key] for part in found]) for key in ROWS}
     order = np.argsort(rows["ids"], kind="stable")
     groups = [read(path) for path in _files(folder, "group-")]
     moments = tuple(Moments(int(g["n"]), g["mean"], g["m2"]) for g in groups)
-    return FeatureSet(**{key: value[order] for key, value in rows.items()}, groups=moments)
+    ordered = {key: value[order] for key, value in rows.items()}
+    return FeatureSet(**ordered, groups=moments, extractor=extractor)
 
 
 def _files(folder: str, prefix: str) -> list[str]:

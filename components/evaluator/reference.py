@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import zipfile
 from collections.abc import Callable
 from typing import Any
 
@@ -46,22 +47,20 @@ def features_of(
     """
     files = {split: stored.files(split) for split in splits}
     cached = {split: _cache_file(stored, split, card, cache_dir) for split in splits}
-    missing = [split for split in splits if not (cached[split] and _exists(cached[split]))]
+    found = {split: _load(path, card) for split, path in cached.items()}
+    missing = [split for split in splits if found[split] is None]
     if missing:
         with make_pipeline() as pipeline:
             for split in missing:
                 folder = posixpath.join(scratch, split)
                 sampling.embed_stored(pipeline, split, files[split], extractor, folder, batch_size)
-    found = {}
-    for split in splits:
-        target = cached[split]
-        if split not in missing and target:
-            found[split] = _load(target)
-            continue
-        found[split] = parts.gather(posixpath.join(scratch, split))
-        if target:
-            _save(found[split], target)
-    return found
+    for split in missing:
+        features = parts.gather(posixpath.join(scratch, split), card.fingerprint)
+        path = cached[split]
+        if path:
+            _save(features, path)
+        found[split] = features
+    return {split: features for split, features in found.items() if features is not None}
 
 
 def _cache_file(stored: Stored, split: str, card: Card, cache_dir: str | None) -> str | None:
@@ -69,10 +68,6 @@ def _cache_file(stored: Stored, split: str, card: Card, cache_dir: str | None) -
         return None
     name = f"{stored.dataset}-{split}-{stored.fingerprint[:16]}-{card.fingerprint[:16]}.npz"
     return posixpath.join(cache_dir, name)
-
-
-def _exists(path: str | None) -> bool:
-    return path is not None and tf.io.gfile.exists(path)
 
 
 def _save(features: FeatureSet, path: str) -> None:
@@ -87,10 +82,17 @@ def _save(features: FeatureSet, path: str) -> None:
     )
 
 
-def _load(path: str) -> FeatureSet:
-    stored = parts.read(path)
-    groups = zip(stored["group_n"], stored["group_mean"], stored["group_m2"], strict=True)
-    return FeatureSet(
-        **{key: stored[key] for key in parts.ROWS},
-        groups=tuple(Moments(int(n), mean, m2) for n, mean, m2 in groups),
-    )
+def _load(path: str | None, card: Card) -> FeatureSet | None:
+    """Read a file of the cache; None if there is none, or one that was damaged."""
+    if not path or not tf.io.gfile.exists(path):
+        return None
+    try:
+        stored = parts.read(path)
+        groups = zip(stored["group_n"], stored["group_mean"], stored["group_m2"], strict=True)
+        return FeatureSet(
+            **{key: stored[key] for key in parts.ROWS},
+            groups=tuple(Moments(int(n), mean, m2) for n, mean, m2 in groups),
+            extractor=card.fingerprint,
+        )
+    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile):
+        return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import apache_beam as beam
@@ -15,6 +15,7 @@ from components.collect import write_json
 from components.evaluator import parts
 from components.evaluator.contract import ContractError, Generator
 from components.evaluator.examples import read_batches
+from components.evaluator.images import Images
 from components.metrics import extractors
 from components.metrics.combine import MomentsCombineFn
 from components.metrics.evidence import GROUPS, group_of
@@ -22,6 +23,9 @@ from components.metrics.moments import Moments
 from trainer.progress import Progress
 
 FAULTS = "faults"
+Source = Generator | Images
+"""What answers seeds with images."""
+
 _progress: list[Progress] = []
 
 
@@ -64,21 +68,28 @@ class EmbedSamples(_Embed):
     """Generates the images of a range of seeds; what the model does wrong goes to `FAULTS`."""
 
     def __init__(
-        self, model_path: str, classes: int, extractor: str, folder: str, seeds: range
+        self,
+        open_model: Callable[[str], Source],
+        model_path: str,
+        classes: int,
+        extractor: str,
+        folder: str,
+        seeds: range,
     ) -> None:
         super().__init__(extractor, folder)
-        self._path, self._classes, self._model = model_path, classes, Shared()
+        self._open, self._path = open_model, model_path
+        self._classes, self._model = classes, Shared()
         self._seeds = seeds
 
     def setup(self) -> None:
         """Load extractor and model, once per process."""
         super().setup()
-        self._generator = self._model.acquire(lambda: Generator(self._path))
+        self._generator = self._model.acquire(lambda: self._open(self._path))
 
     def process(self, seeds: tuple[int, int]) -> Iterator[Any]:
         """Generate and embed seeds from first to last, the last one excluded."""
         ids = np.arange(*seeds, dtype=np.int64)
-        labels = ids % self._classes if self._generator.conditional else np.full(len(ids), -1)
+        labels = self._generator.labels(ids, self._classes)
         try:
             images = self._generator(ids, labels)
         except ContractError as fault:
@@ -105,6 +116,7 @@ class EmbedStored(_Embed):
 
 def sample(
     pipeline: Any,
+    open_model: Callable[[str], Source],
     model_path: str,
     classes: int,
     extractor: str,
@@ -118,9 +130,9 @@ def sample(
         pipeline
         | "Seeds" >> beam.Create(ranges, reshuffle=True)
         | "Generate"
-        >> beam.ParDo(EmbedSamples(model_path, classes, extractor, folder, seeds)).with_outputs(
-            FAULTS, main="moments"
-        )
+        >> beam.ParDo(
+            EmbedSamples(open_model, model_path, classes, extractor, folder, seeds)
+        ).with_outputs(FAULTS, main="moments")
     )
     _write_groups(done.moments, folder)
     write_json(done[FAULTS], posixpath.join(folder, f"{FAULTS}.json"))

@@ -43,16 +43,16 @@ def frechet_distance(a: Moments, b: Moments) -> float:
     return float(delta @ delta + trace - 2 * trace_of_root)
 
 
-def check_count(count: int, dim: int) -> None:
-    """Refuse a covariance that cannot have full rank.
+def check_count(count: int, dim: int, where: str = "") -> None:
+    """Refuse a covariance that cannot have full rank; `where` names what gives the images.
 
     Raises:
       UserError: Fewer than `dim` + 1 images.
     """
     if count <= dim:
         raise UserError(
-            f"{count} images are too few for a Fréchet distance over {dim}-dimensional features; "
-            f"at least {dim + 1} are needed on each side"
+            f"{where + ': ' if where else ''}{count} images are too few for a Fréchet distance "
+            f"over {dim}-dimensional features; at least {dim + 1} are needed on each side"
         )
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.evaluator.contract import ContractError, Generator, probe
+from components.evaluator.contract import ContractError, Generator
 
 SIZE = (28, 28, 1)
 SEED = tf.TensorSpec([None], tf.int64, "seed")
@@ -23,7 +23,7 @@ def noise(seed, size=SIZE):
 
 def look(folder):
     generator = Generator(folder)
-    probe(generator, SIZE)
+    generator.probe(SIZE)
     return generator
 
 
