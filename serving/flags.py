@@ -17,6 +17,7 @@ from serving.options import (
     Tls,
     read_batching,
     read_metrics_path,
+    read_ssl_config,
     read_token,
 )
 
@@ -60,6 +61,11 @@ def protection(command: Command) -> Command:
         click.option("--tls-key", type=_PATH, help="Its private key (PEM)."),
         click.option(
             "--tls-client-ca", type=_PATH, help="Ask clients for a certificate of this CA (PEM)."
+        ),
+        click.option(
+            "--ssl-config-file",
+            type=_PATH,
+            help="Key, certificate and CA in one text file.",
         ),
         click.option("--token-file", type=_PATH, help="Refuse requests without this bearer token."),
         click.option(
@@ -142,7 +148,8 @@ def resolved(given: dict[str, Any]) -> dict[str, Any]:
         options.pop("max_batch_rows"),
         options.pop("max_image_side"),
     )
-    options["tls"] = _tls(*(options.pop(f"tls_{name}") for name in ("key", "cert", "client_ca")))
+    files = [options.pop(f"tls_{name}") for name in ("key", "cert", "client_ca")]
+    options["tls"] = _tls(options.pop("ssl_config_file"), *files)
     token_file = options.pop("token_file")
     options["token"] = read_token(token_file) if token_file else None
     options["batching"] = _batching(
@@ -153,7 +160,13 @@ def resolved(given: dict[str, Any]) -> dict[str, Any]:
     return options
 
 
-def _tls(key: Path | None, certificate: Path | None, client_ca: Path | None) -> Tls | None:
+def _tls(
+    config: Path | None, key: Path | None, certificate: Path | None, client_ca: Path | None
+) -> Tls | None:
+    if config and (key or certificate or client_ca):
+        raise ServingError("--ssl-config-file and --tls-... say the same twice: give one of them")
+    if config:
+        return read_ssl_config(config)
     if key and certificate:
         return Tls(key, certificate, client_ca)
     if key or certificate or client_ca:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -135,6 +138,25 @@ def read_metrics_path(path: Path) -> str | None:
     from serving.text_config import metrics_path
 
     return _parsed(path, "monitoring config", metrics_path)
+
+
+def read_ssl_config(path: Path) -> Tls:
+    """Read an `--ssl-config-file` (text format of `ssl_config.proto`), which holds the PEM texts.
+
+    Python's TLS reads files only: they are put into a folder of this user's that goes with the
+    process.
+
+    Raises:
+      ServingError: If it cannot be read, does not parse or lacks key or certificate.
+    """
+    from serving.text_config import ssl_config
+
+    key, certificate, client_ca = _parsed(path, "SSL config", ssl_config)
+    folder = Path(tempfile.mkdtemp(prefix="serving-tls-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    for name, text in (("key", key), ("certificate", certificate), ("client_ca", client_ca)):
+        (folder / name).write_text(text, encoding="ascii")
+    return Tls(folder / "key", folder / "certificate", folder / "client_ca" if client_ca else None)
 
 
 def _parsed(path: Path, what: str, parse: Callable[[str], Any]) -> Any:

@@ -1,4 +1,4 @@
-"""TensorFlow Serving's small text formats whose stubs are in no package: batching, monitoring."""
+"""TensorFlow Serving's small text formats whose stubs are in no package."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from serving.options import METRICS_PATH, Batching
 
 _INT, _TEXT, _BOOL = (f".google.protobuf.{kind}Value" for kind in ("Int64", "String", "Bool"))
 
-# `session_bundle_config.proto` and `monitoring_config.proto`: field name -> type. The text format
-# knows names only, so the numbers are free.
+# `session_bundle_config.proto`, `monitoring_config.proto`, `ssl_config.proto`: field name -> type.
+# The text format knows names only, so the numbers are free.
 _MESSAGES: dict[str, dict[str, str | int]] = {
     "BatchingParameters": {
         "max_batch_size": _INT,
@@ -34,6 +34,12 @@ _MESSAGES: dict[str, dict[str, str | int]] = {
     },
     "PrometheusConfig": {"enable": Field.TYPE_BOOL, "path": Field.TYPE_STRING},
     "MonitoringConfig": {"prometheus_config": ".PrometheusConfig"},
+    "SSLConfig": {
+        "server_key": Field.TYPE_STRING,
+        "server_cert": Field.TYPE_STRING,
+        "custom_ca": Field.TYPE_STRING,
+        "client_verify": Field.TYPE_BOOL,
+    },
 }
 
 
@@ -94,3 +100,19 @@ def metrics_path(text: str) -> str | None:
     """
     asked = _parse("MonitoringConfig", text).prometheus_config
     return (asked.path or METRICS_PATH) if asked.enable else None
+
+
+def ssl_config(text: str) -> tuple[str, str, str]:
+    """Return key, certificate chain and client authority, PEM text each.
+
+    The authority is empty unless clients are to be verified.
+
+    Raises:
+      ValueError: If the text does not parse or leaves out what is needed.
+    """
+    given = _parse("SSLConfig", text)
+    if not given.server_key or not given.server_cert:
+        raise ValueError("server_key and server_cert are needed, the PEM text of each")
+    if given.client_verify and not given.custom_ca:
+        raise ValueError("client_verify needs custom_ca, the PEM text of the clients' authority")
+    return given.server_key, given.server_cert, given.custom_ca if given.client_verify else ""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from click.testing import CliRunner
 
 from serving import options
+from serving.client import Client
 from serving.errors import ServingError
+from serving.model_server import serve_folder
 from serving.options import METRICS_PATH, Batching
 from serving.server import main
 
@@ -73,3 +77,31 @@ def test_mistakes_in_flags_are_one_line_and_exit_code_two(tmp_path):
         assert result.exit_code == 2, given
         (line,) = result.stderr.splitlines()
         assert line.startswith(f"error: {words}"), line
+
+
+def test_an_ssl_config_file_holds_the_pem_texts(tmp_path, tls, generator_dir, push):
+    def quoted(path):
+        return json.dumps(path.read_text())
+
+    file = tmp_path / "ssl.config"
+    both = f"server_key: {quoted(tls.key)} server_cert: {quoted(tls.certificate)}"
+    file.write_text(both)
+    found = options.read_ssl_config(file)
+    assert found.key.read_text() == tls.key.read_text() and found.client_ca is None
+    assert found.key.parent.stat().st_mode & 0o777 == 0o700
+    push(generator_dir, tmp_path / "digits", 1)
+    with serve_folder("digits", tmp_path / "digits", port=0, tls=found) as server:
+        asked = Client(server.target, "digits", ca=tls.certificate)
+        assert asked.status()[0].state == "AVAILABLE"
+    file.write_text(f"{both} client_verify: true custom_ca: {quoted(tls.certificate)}")
+    assert options.read_ssl_config(file).client_ca is not None
+    for text, words in {
+        "": "server_key and server_cert are needed",
+        f"{both} client_verify: true": "client_verify needs custom_ca",
+        "key: 1": "Error parsing text-format SSL config file",
+    }.items():
+        file.write_text(text)
+        with pytest.raises(ServingError, match=words):
+            options.read_ssl_config(file)
+    told = CliRunner().invoke(main, ["--ssl-config-file", str(file), "--tls-key", str(tls.key)])
+    assert "say the same twice" in str(told.exception) + told.output
