@@ -132,6 +132,7 @@ def _make(spec: DatasetSpec, ready: Any) -> None:
 
     target = ready.data_path
     downloads = target.__class__(ready.data_dir_root) / "downloads"
+    unfinished = set(_unfinished(downloads))
     try:
         with _quiet(), _progress(spec, ready, downloads):
             ready.download_and_prepare(
@@ -141,17 +142,37 @@ def _make(spec: DatasetSpec, ready: Any) -> None:
     except _machine_errors() as error:
         if target.exists():
             return  # Another process was quicker; its data are the same.
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise UserError(
-            f"dataset '{spec.name}' could not be prepared in {target} ({reason}); give a "
-            f"data_dir that can be written to, or one that holds {spec.folder}/ already"
-        ) from error
+        raise UserError(_failed(spec, target, error)) from error
     finally:
+        for part in set(_unfinished(downloads)) - unfinished:
+            part.rmtree(missing_ok=True)
         root = target.__class__(ready.data_dir_root)
         inner = [folder for folder in target.parents if root in folder.parents]
-        for empty in (downloads / "extracted", downloads, *inner):
+        for empty in (downloads / spec.name, downloads / "extracted", downloads, *inner):
             with contextlib.suppress(OSError, ValueError):  # epath's word for "not empty"
                 empty.rmdir()
+
+
+def _unfinished(downloads: Any) -> list[Any]:
+    """Folders of TFDS in which a file has not fully and rightly arrived."""
+    return [*downloads.glob("*.tmp.*"), *downloads.glob("*/*.tmp.*")]
+
+
+def _failed(spec: DatasetSpec, target: Any, error: Exception) -> str:
+    from tensorflow_datasets.core.download import download_manager
+
+    if isinstance(error, download_manager.NonMatchingChecksumError):
+        url = str(error).removeprefix("Artifact ").partition(",")[0]
+        return (
+            f"dataset '{spec.name}': {url} did not deliver the bytes that tensorflow-datasets "
+            f"expects (wrong checksum), so nothing was prepared; try again, or give a data_dir "
+            f"that holds {spec.folder}/ already"
+        )
+    reason = (str(error) or type(error).__name__).splitlines()[0]
+    return (
+        f"dataset '{spec.name}' could not be prepared in {target} ({reason}); give a data_dir "
+        f"that can be written to, or one that holds {spec.folder}/ already"
+    )
 
 
 def _machine_errors() -> tuple[type[Exception], ...]:
