@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, MutableMapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from pipeline.runners.kubeflow import runner as kubeflow
 
 
 class KubeflowDagRunnerPatcher(dag_runner_patcher.DagRunnerPatcher):
-    """Takes hold of `KubeflowDagRunner.run` and `compile_recipe` while a file is executed.
+    """Takes hold of `KubeflowDagRunner.run` while a file is executed; `compile_recipe` ends there.
 
     The context then holds PIPELINE_NAME, PIPELINE_ROOT and OUTPUT_FILE_PATH.
     """
@@ -38,29 +37,16 @@ class KubeflowDagRunnerPatcher(dag_runner_patcher.DagRunnerPatcher):
         """Name the class whose `run` is taken hold of."""
         return kubeflow.KubeflowDagRunner
 
-    @contextlib.contextmanager
-    def patch(self) -> Iterator[MutableMapping[str, Any]]:
-        """Take hold for as long as the context is open."""
-        upstream = kubeflow.compile_recipe
-        kubeflow.compile_recipe = functools.partial(self._compile_recipe, upstream)
-        try:
-            with super().patch() as context:
-                yield context
-        finally:
-            kubeflow.compile_recipe = upstream
-
     def _before_run(
         self, runner: kubeflow.KubeflowDagRunner, pipeline: Any, context: MutableMapping[str, Any]
     ) -> None:
         config = runner._config
         if self._folder:
-            config = replace(
-                config, output_path=self._folder / f"{context[self.PIPELINE_NAME]}.yaml"
-            )
+            name = f"{context[self.PIPELINE_NAME]}.yaml"
+            config = replace(config, output_path=self._folder / name)
         if self._build_image:
-            config = replace(
-                config, image=self._build_image(config.image or config.kubernetes.image)
-            )
+            image = config.image or config.settings.image
+            config = replace(config, image=self._build_image(image))
         runner._config = config
 
     def _decorate(self, f: Callable[..., Path]) -> Callable[..., Path]:
@@ -71,26 +57,3 @@ class KubeflowDagRunnerPatcher(dag_runner_patcher.DagRunnerPatcher):
 
         decorated: Callable[..., Path] = super()._decorate(run)
         return decorated
-
-    def _compile_recipe(
-        self,
-        upstream: Callable[..., Path],
-        recipe: Any,
-        output_path: str | Path | None = None,
-        image: str | None = None,
-    ) -> Path:
-        if self._run_called:
-            raise RuntimeError("a pipeline file compiles one pipeline; this one compiles several")
-        self._run_called = True
-        if self._build_image:
-            image = self._build_image(image or recipe.kubernetes.image)
-        if self._folder:
-            output_path = self._folder / f"{recipe.name}.yaml"
-        path = upstream(recipe, output_path, image)
-        storage = recipe.kubernetes.storage
-        self._context.update({
-            self.PIPELINE_NAME: recipe.name,
-            self.PIPELINE_ROOT: f"{storage.mount_path}/runs/{recipe.name}/artifacts",
-            self.OUTPUT_FILE_PATH: path,
-        })  # fmt: skip
-        return path

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from pipeline.cluster import image
+
 DSL = """
 from tfx import v1 as tfx
 from pipeline.runners.kubeflow.runner import KubeflowDagRunner, KubeflowDagRunnerConfig
@@ -35,6 +37,20 @@ config = kubeflow_dag_runner.KubeflowDagRunnerConfig(
 source = tfx.dsl.Importer(source_uri="/data", artifact_type=tfx.types.standard_artifacts.Examples)
 kubeflow_dag_runner.KubeflowDagRunner(config=config, output_filename="old.tar.gz").run(
     tfx.dsl.Pipeline(pipeline_name="old", pipeline_root="/root", components=[source.with_id("S")])
+)
+"""
+V1_DSL = """
+from tfx import v1 as tfx
+
+experimental = tfx.orchestration.experimental
+config = experimental.KubeflowDagRunnerConfig(
+    kubeflow_metadata_config=experimental.get_default_kubeflow_metadata_config(),
+    tfx_image="registry/old:1",
+)
+source = tfx.dsl.Importer(source_uri="/data", artifact_type=tfx.types.standard_artifacts.Examples)
+labels = {"add-pod-env": "true", experimental.LABEL_KFP_SDK_ENV: "tfx-template"}
+experimental.KubeflowDagRunner(config=config, pod_labels_to_attach=labels).run(
+    tfx.dsl.Pipeline(pipeline_name="v1", pipeline_root="/root", components=[source.with_id("S")])
 )
 """
 Tfx = Callable[..., str]
@@ -108,10 +124,28 @@ def test_compile_needs_no_cluster(kfp: Any, tfx: Tfx, monkeypatch: pytest.Monkey
     assert Path("out/mine.yaml").is_file() and not kfp.requests
 
 
+def test_build_image(kfp: Any, tfx: Tfx, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:9")
+    monkeypatch.setenv("PATH", "")
+    refused = tfx("pipeline", "create", "--pipeline-path=dsl.py", "--build-image", code=1)
+    assert refused.endswith(
+        "docker build --tag registry/small:1 --file Dockerfile . && docker push registry/small:1"
+    )
+    assert not any(kfp.store.tables.values())
+    built = ("--build-image", "--build-base-image=base:1")
+    monkeypatch.setattr(image, "build", lambda target, base: f"small@sha256:{'ab' * 32}")
+    tfx("pipeline", "create", "--pipeline-path=dsl.py", *built)
+    (version,) = kfp.table("pipeline_versions")
+    assert f"small@sha256:{'ab' * 32}" in json.dumps(version["pipeline_spec"])
+
+
 def test_files_of_before_1_16(kfp: Any, tfx: Tfx) -> None:
     Path("old.py").write_text(OLD_DSL)
     said = tfx("pipeline", "compile", "--pipeline-path=old.py")
     assert "Pipeline package path: old.yaml" in said and Path("old.yaml").is_file()
+    Path("old.py").write_text(V1_DSL)
+    assert "package path: v1.yaml" in tfx("pipeline", "compile", "--pipeline-path=old.py")
+    assert "grpc://metadata-grpc-service.kubeflow:8080" in Path("v1.yaml").read_text()
     Path("old.py").write_text(OLD_DSL.replace("tfx_image", "pipeline_operator_funcs"))
     refused = tfx("pipeline", "compile", "--pipeline-path=old.py", code=1)
     assert "KubeflowDagRunnerConfig(kubernetes=" in refused
