@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from pipeline import approve, data, deploy, doctor, extractor
+from pipeline import approve, data, deploy, doctor, evaluate, extractor
 from pipeline.cluster import commands as cluster
 from pipeline.history import commands as history
 from pipeline.runners.kubeflow import commands as kubeflow
@@ -182,6 +182,7 @@ def inspect(recipe: str, stage: str, **options: Any) -> None:
 COMMANDS = (
     data.data,
     extractor.extractor,
+    evaluate.evaluate,
     *deploy.COMMANDS,
     *history.COMMANDS,
     approve.approve,

@@ -38,7 +38,7 @@ def run(recipe: Recipe, paths: Paths, first: str | None, last: str | None) -> No
         began = time.monotonic()
         (paths.output / "recipe.yaml").write_text(config.dump(recipe), encoding="utf-8")
         _announce(recipe, paths, log, console)
-        results = _run_nodes(recipe, paths, first, last, console)
+        results = run_nodes(recipe, paths, first, last, console)
         # Imported only now: by here TensorFlow is loaded anyway.
         from pipeline import summary
 
@@ -67,7 +67,7 @@ def describe(recipe: Recipe, paths: Paths) -> list[str]:
     return lines
 
 
-def _run_nodes(
+def run_nodes(
     recipe: Recipe, paths: Paths, first: str | None, last: str | None, console: Console
 ) -> dict[str, NodeResult]:
     """Import TFX, wire, and run node after node."""

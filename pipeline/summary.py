@@ -51,7 +51,7 @@ def tell(
         report = Path(evaluation.uri)
         found = json.loads((report / "evaluation.json").read_text(encoding="utf-8"))
         verdict = _verdict(found, results)
-        _tell_scores(found, verdict, console)
+        tell_scores(found, verdict, console)
         if found["scores"]:
             console.line(f"sheet    {shown(report / 'samples.png')}")
         console.line(f"report   {shown(report / 'report.html')}")
@@ -83,7 +83,8 @@ def _verdict(found: dict[str, Any], results: dict[str, NodeResult]) -> Verdict:
     return Verdict(not reasons, "; ".join(["not pushed", *reasons]) if reasons else "")
 
 
-def _tell_scores(found: dict[str, Any], verdict: Verdict, console: Console) -> None:
+def tell_scores(found: dict[str, Any], verdict: Verdict, console: Console) -> None:
+    """Print the verdict, its reasons and the figures of an `evaluation.json`."""
     console.line(f"verdict  {'BLESSED' if verdict.accepted else 'NOT BLESSED'}")
     for check in found["checks"]:
         mark = {True: "ok", False: "FAILED", None: "note"}[check["passed"]]
@@ -91,8 +92,8 @@ def _tell_scores(found: dict[str, Any], verdict: Verdict, console: Console) -> N
     if not verdict.accepted:
         console.line(f"         {verdict.text}")
     # Real data come in another number than samples: the names differ in their last part.
-    real = {name.rsplit("_", 1)[0]: score for name, score in found["real_data_scores"].items()}
-    real |= found["real_data_scores"]
+    floor = found.get("real_data_scores", {})
+    real = {name.rsplit("_", 1)[0]: score for name, score in floor.items()} | floor
     width = max(map(len, found["scores"]), default=0)
     for name, score in found["scores"].items():
         twin = real.get(name) or real.get(name.rsplit("_", 1)[0])
