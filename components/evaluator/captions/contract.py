@@ -85,21 +85,26 @@ class Captioner:
                 )
         return found["loss"], found["tokens"]
 
-    def attention(self, name: str, image: bytes) -> tuple[list[str], np.ndarray]:
-        """Return the words of one image's caption and where each looks, float32[T,h,w].
+    def attention(
+        self, ids: Sequence[str], images: Sequence[bytes]
+    ) -> list[tuple[list[str], np.ndarray]]:
+        """Return for each image the words of its caption and where each looks, float32[T,h,w].
 
         Raises:
           ContractError: It raises, or the maps do not fit the words.
         """
-        found = self._call("attention", [name], image_bytes=_texts([image]))
-        words, maps = found["words"][0].tolist(), found["attention"][0]
-        if maps.ndim != 3 or len(maps) != len(words) or not np.isfinite(maps).all():
+        found = self._call("attention", ids, image_bytes=_texts(images))
+        words, maps = found["words"], found["attention"]
+        if maps.ndim != 4 or maps.shape[:2] != words.shape or not np.isfinite(maps).all():
             raise ContractError(
-                f"output 'attention' is no finite map for each of {len(words)} words of image "
-                f"{name}: its shape is {maps.shape}"
+                f"output 'attention' is no finite map for each word: words have the shape "
+                f"{words.shape}, maps {maps.shape}"
             )
-        kept = [row for row, word in enumerate(words) if word]
-        return [words[row].decode("utf-8", "replace") for row in kept], maps[kept]
+        looks = []
+        for texts, weights in zip(words.tolist(), maps, strict=True):
+            kept = [row for row, word in enumerate(texts) if word]
+            looks.append(([texts[row].decode("utf-8", "replace") for row in kept], weights[kept]))
+        return looks
 
     def _call(self, signature: str, ids: Sequence[str], **inputs: Any) -> dict[str, np.ndarray]:
         where = f"for images {ids[0]} to {ids[-1]}" if len(ids) > 1 else f"for image {ids[0]}"
@@ -128,17 +133,15 @@ def probe(captioner: Captioner, ids: Sequence[str], images: Sequence[bytes]) -> 
       ContractError: A caption or its probability depends on the batch around it.
     """
     together, log_probs = captioner.caption(ids, images)
-    for row, name in enumerate(ids):
-        alone, log_prob = captioner.caption([name], [images[row]])
+    for row in {0, len(ids) - 1}:
+        alone, log_prob = captioner.caption([ids[row]], [images[row]])
         same = np.isclose(log_prob[0], log_probs[row], rtol=TOLERANCE, atol=TOLERANCE)
         if alone[0] != together[row] or not same:
             raise ContractError(
-                f"image {name} gets another caption alone ({alone[0]!r}, {log_prob[0]:.4g}) than "
-                f"in a batch ({together[row]!r}, {log_probs[row]:.4g}): the figures could not be "
-                "repeated"
+                f"image {ids[row]} gets another caption alone ({alone[0]!r}, {log_prob[0]:.4g}) "
+                f"than in a batch ({together[row]!r}, {log_probs[row]:.4g}): the figures could not "
+                "be repeated"
             )
-    if captioner.attends:
-        captioner.attention(ids[0], images[0])
 
 
 def _check_signature(name: str, function: Any) -> None:

@@ -129,7 +129,8 @@ def evaluate(
     finally:
         if tf.io.gfile.exists(scratch):
             tf.io.gfile.rmtree(scratch)
-    sentence = floors.best_constant(bench.train) if bench.train else ""
+    wanted = bench.train and judged["candidate"] is not None
+    sentence = floors.best_constant(bench.train) if wanted else ""
     return Result(
         settings=settings,
         stored=bench.stored,
@@ -138,7 +139,7 @@ def evaluate(
         train_captions=sum(map(len, bench.train)),
         model_path=model_path,
         model_fingerprint=folder_fingerprint(model_path),
-        human=floors.human(bench.items, bench.known),
+        human=floors.human(bench.items, bench.known) if judged["candidate"] else {},
         constant=floors.constant(bench.items, bench.known, sentence) if sentence else {},
         constant_caption=sentence,
         **judged,
@@ -191,7 +192,8 @@ def _score(bench: Bench, model_path: str, label: str) -> Scored:
     model = Captioner(model_path)
     first = list(bench.gallery)[:PROBES]
     probe(model, first, [bench.gallery[name] for name in first])
-    rows = _rows(bench, model_path, label)
+    attention = _attention(bench, model)
+    rows = _rows(bench, model_path, model, label)
     captions = tuple(row["caption"] for row in rows)
     evidence = CaptionEvidence(
         captions=tuple(map(tokenize, captions)),
@@ -201,32 +203,38 @@ def _score(bench: Bench, model_path: str, label: str) -> Scored:
         facts=tuple(item.facts for item in bench.items),
         losses=_losses(rows),
     )
-    shown = list(bench.gallery)[: bench.settings.gallery] if model.attends else []
-    attention = {name: Maps(*model.attention(name, bench.gallery[name])) for name in shown}
     log_probs = tuple(row["log_prob"] for row in rows)
     return Scored(captions, log_probs, score_captions(evidence), attention)
 
 
-def _rows(bench: Bench, model_path: str, label: str) -> list[dict[str, Any]]:
+def _attention(bench: Bench, model: Captioner) -> dict[str, Maps]:
+    """Ask where the model looks in the images of the gallery, if it can tell."""
+    if not model.attends:
+        return {}
+    ids = list(bench.gallery)[: bench.settings.gallery]
+    looks = model.attention(ids, [bench.gallery[name] for name in ids])
+    return {name: Maps(*found) for name, found in zip(ids, looks, strict=True)}
+
+
+def _rows(bench: Bench, model_path: str, model: Captioner, label: str) -> list[dict[str, Any]]:
     """Ask the model about every item in Beam; rows in the order of the items."""
     settings, ids = bench.settings, [item.id for item in bench.items]
     folder = posixpath.join(bench.scratch, label.replace(" ", "-"))
     tf.io.gfile.makedirs(folder)
-    with Progress(label, len(ids), "images") as line:
-        work.watch(line)
-        try:
-            with bench.make_pipeline() as pipeline:
-                work.caption_all(
-                    pipeline,
-                    bench.stored.files(settings.reference_split),
-                    model_path,
-                    {item.id: item.captions for item in bench.items},
-                    foreign_images(ids, settings.permutations, settings.seed),
-                    folder,
-                    settings.batch_size,
-                )
-        finally:
-            work.watch(None)
+    with (
+        Progress(label, len(ids), "images") as line,
+        work.at_hand(model_path, model, line),
+        bench.make_pipeline() as pipeline,
+    ):
+        work.caption_all(
+            pipeline,
+            bench.stored.files(settings.reference_split),
+            model_path,
+            {item.id: item.captions for item in bench.items},
+            foreign_images(ids, settings.permutations, settings.seed),
+            folder,
+            settings.batch_size,
+        )
     if faults := read_json(posixpath.join(folder, f"{work.FAULTS}.json")):
         more = f" (and {len(faults) - 1} more batches)" if len(faults) > 1 else ""
         raise ContractError(f"{min(faults)}{more}")

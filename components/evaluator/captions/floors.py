@@ -16,7 +16,7 @@ from components.metrics.evidence import Score
 SEARCHED_ITEMS = 500
 """Training images that the constant caption is chosen on."""
 
-CANDIDATES = 30
+CANDIDATES = 10
 """Captions compared exactly, out of all training captions."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -18,12 +19,23 @@ FAULTS, ROWS, TRAIN = "faults", "rows", "train"
 OWN = -1
 """Place of an image among those of its item; foreign ones count from 0."""
 
+_models: dict[str, Captioner] = {}
 _progress: list[Progress] = []
 
 
-def watch(progress: Progress | None) -> None:
-    """Count images on this line while Beam runs in this process; elsewhere nothing is counted."""
-    _progress[:] = [] if progress is None else [progress]
+@contextlib.contextmanager
+def at_hand(model_path: str, model: Captioner, progress: Progress) -> Iterator[None]:
+    """Lend a loaded model and a progress line to Beam while it runs in this very process.
+
+    Loading takes longer than captioning a hundred images; other processes load for themselves.
+    """
+    _models[model_path] = model
+    _progress.append(progress)
+    try:
+        yield
+    finally:
+        _models.clear()
+        _progress.clear()
 
 
 class SendImages(beam.DoFn):
@@ -53,7 +65,7 @@ class AskModel(beam.DoFn):
 
     def setup(self) -> None:
         """Load the model, once per process."""
-        self._model = self._shared.acquire(lambda: Captioner(self._path))
+        self._model = self._shared.acquire(lambda: _models.get(self._path) or Captioner(self._path))
 
     def process(self, batch: Sequence[tuple[str, Iterable[tuple[int, bytes]]]]) -> Iterator[Any]:
         """Yield one row per item: id, caption, log_prob, and losses and words per reference."""

@@ -20,6 +20,8 @@ def look(scenes):
         captioner = Captioner(folder)
         probe(captioner, ids, images)
         captioner.score(ids, images, [row[2][1] for row in rows])
+        if captioner.attends:
+            captioner.attention(ids, images)
         return captioner
 
     return call
@@ -34,8 +36,8 @@ def test_a_good_captioner_passes(look, knowing, blind, scenes):
     losses, tokens = captioner.score([name] * 2, [image] * 2, [captions[1], "a red herring"])
     assert tokens.tolist() == [len(captions[1].split()) + 1, 4]
     assert losses.tolist() == [0.5 * tokens[0], 2.0 * 4]
-    words, maps = captioner.attention(name, image)
-    assert words == captions[0].split()
+    _, (words, maps) = captioner.attention([scenes["eval"][1][0], name], [b"?", image])
+    assert words == captions[0].split()  # of another length than "a red circle" before it
     assert maps.shape == (len(words), 4, 4) and np.all(maps.reshape(len(words), 16).sum(1) == 1)
 
 
