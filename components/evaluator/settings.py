@@ -64,7 +64,8 @@ class CaptionEvaluation(BaseModel):
       comparison_split: Split the model was trained on: which captions are new, which constant
         caption is best.
       thresholds: Absolute bounds; without any, no model is blessed.
-      margins: Name -> how much worse than the baseline is allowed, as a share of its figure.
+      margins: Name -> how much worse than the baseline is allowed, as a share of its figure. Token
+        loss and perplexity compare only while the vocabulary stays the same; CIDEr-D always.
       batch_size: Images per call of the model; changes the speed only.
       gallery: Images the report shows.
     """
