@@ -19,14 +19,21 @@ MAP_SIDE = 96
 DIM = 0.35
 """Brightness of a place that gets no attention."""
 
+GREY = (128, 128, 128)
 COLUMNS, CELL, MARGIN = 4, 224, 16
 LINE_CHARACTERS, LINE_HEIGHT, LINES = 32, 18, 4
 
 
 def decode(image: bytes) -> Image.Image:
-    """Decode an encoded image (the first of several) to RGB of at most `SIDE` pixels a side."""
-    with Image.open(io.BytesIO(image)) as opened:
-        picture = opened.convert("RGB")
+    """Decode an encoded image (the first of several) to RGB of at most `SIDE` pixels a side.
+
+    What cannot be shown is a grey square: a picture must not stand between a model and its verdict.
+    """
+    try:
+        with Image.open(io.BytesIO(image)) as opened:
+            picture = opened.convert("RGB")
+    except (OSError, ValueError, Image.DecompressionBombError):
+        return Image.new("RGB", (SIDE // 2, SIDE // 2), GREY)
     picture.thumbnail((SIDE, SIDE))
     return picture
 

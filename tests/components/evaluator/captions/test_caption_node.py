@@ -133,6 +133,11 @@ def test_photographs_of_every_kind_become_small_pictures(mode):
     assert base64.b64decode(uri.split(",")[1])[:2] == b"\xff\xd8"
 
 
+@pytest.mark.parametrize("image", [b"", b"no image", b"\xff\xd8\xff\xe0 torn"])
+def test_what_is_no_photograph_is_a_grey_square(image):
+    assert pictures.decode(image).getcolors() == [((pictures.SIDE // 2) ** 2, pictures.GREY)]
+
+
 def test_the_component_takes_settings_of_both_tasks():
     model = channel_utils.as_channel([standard_artifacts.Model()])
     examples = channel_utils.as_channel([standard_artifacts.Examples()])
