@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import kubernetes_validate
+import promql_parser
 import pytest
 import yaml
 
@@ -224,3 +225,14 @@ def test_alerts_and_dashboard_use_metrics_that_exist_and_explain_them() -> None:
             assert expression.count(left) == expression.count(right)
     places = [tuple(panel["gridPos"].values()) for panel in dashboard["panels"]]
     assert len(set(places)) == len(dashboard["panels"])
+
+
+def test_every_query_of_alerts_and_dashboard_is_promql():
+    rules = yaml.safe_load((K8S / "monitoring" / "alerts.yaml").read_text())["groups"]
+    queries = [rule["expr"] for group in rules for rule in group["rules"]]
+    panels = json.loads((K8S / "monitoring" / "dashboard.json").read_text())["panels"]
+    queries += [target["expr"] for panel in panels for target in panel.get("targets", ())]
+    assert len(queries) > 8
+    for query in queries:
+        # What Grafana fills in before it asks.
+        promql_parser.parse(query.replace("$__rate_interval", "5m"))
