@@ -19,6 +19,7 @@ from components.data_check.settings import Checks
 from trainer.errors import UserError
 
 BEAM_ARGS = ["--runner=FnApiRunner"]
+TWO_PROCESSES = ["--direct_running_mode=multi_processing", "--direct_num_workers=2"]
 COUNT = {"train": 300, "eval": 100}
 
 
@@ -326,3 +327,102 @@ def test_an_unknown_kind_is_refused():
 
     with pytest.raises(UserError, match=r"checks.stop_on.0' is 'drfit'"):
         config.load("digits_cgan", ["checks.stop_on=[drfit]"])
+
+
+def test_skew_of_labels_pixels_and_caption_length(check):
+    """Splits that differ at the same moment, each difference with an example of it."""
+    evaluated = digits("eval", 0, 60)
+    for number, example in enumerate(evaluated):
+        example.features.feature["label"].int64_list.value[0] = 3 if number % 2 else number % 10
+    with pytest.raises(UserError) as caught:
+        check({"train": digits("train"), "eval": evaluated}, stop_on=["skew"])
+    lines = str(caught.value)
+    assert "label (eval): 50 of 100 of class 3, a share of 0.500 against 0.100 of split" in lines
+    assert "image (eval): 100 of 100 with a pixel mean of 137." in lines
+    assert lines.count("of split train, for example eval/") == 2
+
+    flat = digits("eval")
+    for number, example in enumerate(flat):
+        grey = np.full((28, 28), 77)
+        grey[0, 0] = number
+        example.features.feature["image"].bytes_list.value[0] = png(grey)
+    with pytest.raises(UserError) as caught:
+        check({"train": digits("train"), "eval": flat}, stop_on=["skew"])
+    assert "image (eval): 100 of 100 with a pixel variance of " in str(caught.value)
+    assert "of split train, for example eval/0000" in str(caught.value)
+
+    longer = captioned("eval")
+    for example in longer:
+        texts = example.features.feature["captions"].bytes_list.value
+        texts[:] = [text + b" one two three" for text in texts]
+    with pytest.raises(UserError) as caught:
+        check({"train": captioned("train"), "eval": longer}, "coco_captions", stop_on=["skew"])
+    assert (
+        "captions (eval): 100 of 100 with a mean caption length of 8.0 words against 5.0 of split "
+        "train, for example eval/0000"
+    ) in str(caught.value)
+
+
+def test_a_class_that_vanished_is_shown_by_an_earlier_example(check):
+    check({"train": digits("train"), "eval": digits("eval")})
+    train = digits("train", 1)
+    for example in train:
+        if example.features.feature["label"].int64_list.value[0] == 4:
+            example.features.feature["label"].int64_list.value[0] = 5
+    with pytest.raises(UserError) as caught:
+        check({"train": train, "eval": digits("eval", 1)}, label_distance=0.01)
+    lines = str(caught.value)
+    assert "label (train): 0 of 300 of class 4 ('4'), more than 10 times rarer than" in lines
+    every = lines.partition("; the report")[0].split("; ")
+    assert all(", for example " in line and line[-4:].isdigit() for line in every), every
+
+
+def test_an_empty_split_stops_the_run(check):
+    with pytest.raises(UserError, match=r"record \(eval\): 0 of 0 records: the split is empty"):
+        check({"train": digits("train"), "eval": []})
+
+
+def test_features_that_nobody_reviewed_and_an_id_that_is_missing(check):
+    train = digits("train")
+    train[9].features.feature["weight"].float_list.value.append(1.0)
+    del train[10].features.feature["id"]
+    with pytest.raises(UserError) as caught:
+        check({"train": train, "eval": digits("eval")})
+    lines = str(caught.value)
+    # 300 examples lie in three files in turn: the eleventh is the fourth of the second file.
+    assert "id (train): 1 of 300 missing, for example data_tfrecord-00001-of-00003.gz#3" in lines
+    assert (
+        "weight (train): 1 of 300 with a feature that the reviewed schema does not have, for "
+        "example train/0009"
+    ) in lines
+
+
+def test_what_only_the_validator_found_names_an_example(check, monkeypatch):
+    found = {("eval", "label"): "Skewed: too far"}
+    monkeypatch.setattr("components.data_check.executor._read_anomalies", lambda artifact: found)
+    with pytest.raises(UserError) as caught:
+        check({"train": digits("train"), "eval": digits("eval")})
+    assert "label (eval): 100 of 100 Skewed: too far, for example eval/0000" in str(caught.value)
+
+
+@pytest.mark.slow
+def test_several_worker_processes_find_the_same(check, monkeypatch):
+    """Corrupt records, twins, skew: report, quarantine and checked bytes do not depend on it."""
+    train, evaluated = digits("train"), digits("eval", 0, 60)
+    for number, how in ((7, "label"), (8, "channels"), (200, "truncated PNG")):
+        spoil(train[number], how)
+    for number in (5, 6):
+        evaluated[number] = train[number + 10]
+    splits = {"train": train, "eval": evaluated}
+    found = []
+    for options in (BEAM_ARGS, [*BEAM_ARGS, *TWO_PROCESSES]):
+        monkeypatch.setitem(globals(), "BEAM_ARGS", options)
+        report = check(splits, corrupt_share=0.01, stop_on=["corrupt"])
+        here = check.root / str(check.runs)
+        report.pop("compared_with_accepted")
+        report["anomalies"] = [a for a in report["anomalies"] if a["kind"] != "drift"]
+        files = [p for p in here.rglob("*") if p.is_file() and p.name != "report.json"]
+        found.append((report, {str(p.relative_to(here)): p.read_bytes() for p in sorted(files)}))
+    kinds = {anomaly["kind"] for anomaly in found[0][0]["anomalies"]}
+    assert kinds == {"corrupt", "duplicates", "skew"}
+    assert found[0] == found[1]
