@@ -128,7 +128,7 @@ def _model_components(
         evaluation=recipe.evaluate.model_dump_json(),
         cache_dir=str(paths.cache),
     )
-    _keyed_by_code(evaluator, "components/metrics", "components/evaluator")
+    _keyed_by_code(evaluator, "components/metrics", "components/evaluator", "components/datasets")
     return [trainer, baseline, evaluator, *_deploy_components(recipe, paths, trainer, evaluator)]
 
 
