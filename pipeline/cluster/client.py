@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import kfp
-import kfp_server_api
+import kfp_server_api  # type: ignore[import-untyped]
 import urllib3
 
 from pipeline.cluster.errors import SIGN_IN, ClusterError, refused, unreachable

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from trainer.errors import UserError
 
@@ -95,7 +96,13 @@ def parse(line: str) -> Schedule:
     except (CronSimError, StopIteration) as error:
         what = str(error).removeprefix("Bad ").replace("-", " ") or FIELDS[2]
         raise UserError(f"cron line '{line}' is wrong at the {what}; {EXAMPLE}") from None
-    numbers = [parsed.minutes, parsed.hours, parsed.days, parsed.months, parsed.weekdays]
+    numbers: list[set[Any]] = [
+        parsed.minutes,
+        parsed.hours,
+        parsed.days,
+        parsed.months,
+        set(parsed.weekdays),
+    ]
     if any(not isinstance(value, int) or value < 0 for values in numbers for value in values):
         raise UserError(
             f"cron line '{line}': L and # are not known to KFP and systemd; name days by number"

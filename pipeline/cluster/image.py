@@ -73,7 +73,7 @@ def _works(command: list[str]) -> bool:
 
 def _sdk_reaches_engine() -> bool:
     try:
-        import docker
+        import docker  # type: ignore[import-untyped]
 
         docker.from_env(timeout=10).ping()
     except (ImportError, OSError):

@@ -43,13 +43,13 @@ class Finder:
         if name in SUPPLIED:
             from importlib.machinery import ModuleSpec
 
-            return ModuleSpec(name, _Alias(SUPPLIED[name]))
+            return ModuleSpec(name, _Alias(SUPPLIED[name]))  # type: ignore[arg-type]
         if name not in WRAPPED:
             return None
         for finder in sys.meta_path:
             spec = finder.find_spec(name, path, target) if finder is not cls else None
             if spec is not None:
-                spec.loader = _Wrapping(spec.loader, WRAPPED[name])
+                spec.loader = _Wrapping(spec.loader, WRAPPED[name])  # type: ignore[assignment]
                 return spec
         return None
 

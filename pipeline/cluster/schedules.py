@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any, NamedTuple
 
-import kfp_server_api as api
+import kfp_server_api as api  # type: ignore[import-untyped]
 
 from pipeline.cluster import parameters
 from pipeline.cluster.cluster import CONFLICT, MISSING, Cluster, Version, root_of
