@@ -23,6 +23,9 @@ Quantity = Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?(m|[kMGTPE]i?)
 Folder = Annotated[str, StringConstraints(pattern=r"^/[^\s]*$")]
 """Absolute path in the container."""
 
+_IMAGE = re.compile(
+    r"([^\s@]+/)?[^:@/\s]+(:[\w][\w.-]{0,127}|(:[\w][\w.-]{0,127})?@sha256:[0-9a-f]{64})"
+)
 _SECRET_NAMES = re.compile(r"(?i)(password|passwd|token|secret|credential|api_?key|access_?key)")
 _SECRET_VALUES = re.compile(
     r"-----BEGIN|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_\w{20,}|\bxox[abprs]-|\bsk-\w{20,}|://[^/\s:@]+:[^/\s@]+@"
@@ -191,10 +194,7 @@ class Kubernetes(Settings):
 
 def check_image(key: str, image: str | None) -> None:
     """Raise UserError for an image without tag and digest: what runs would change unseen."""
-    if image is None:
-        return
-    name = image.partition("@sha256:")[0].rpartition("/")[2]
-    if "@sha256:" not in image and not re.fullmatch(r"[^:\s]+:[\w][\w.-]{0,127}", name):
+    if image is not None and not _IMAGE.fullmatch(image):
         raise UserError(
             f"{key} is '{image}', an image without a tag: write it as registry/name:tag or "
             "registry/name@sha256:digest"
