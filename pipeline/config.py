@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import NoneType, UnionType
@@ -21,6 +22,8 @@ from trainer.models import FAMILIES, task_of
 from trainer.settings import DataSettings, TrainerConfig
 
 CONFIGS = Path(__file__).parent / "configs"
+CPU = "cpu"
+"""Budget that every recipe is written for."""
 
 SCORER = "components.metrics.training_fid:TrainingFid"
 """What scores images while training: named here, as the trainer may not know of it."""
@@ -36,7 +39,8 @@ def load(recipe: str, overrides: Iterable[str] = ()) -> Recipe:
 
     Args:
       recipe: Name of a packaged recipe, or path of a YAML file of one's own.
-      overrides: Settings like `train.steps=200`; values are read as YAML.
+      overrides: Settings like `train.steps=200`; values are read as YAML. `budget=gpu` first
+        applies the settings that the recipe's section `budgets` has under that name.
 
     Returns:
       The checked, frozen recipe.
@@ -46,8 +50,11 @@ def load(recipe: str, overrides: Iterable[str] = ()) -> Recipe:
         message names the nearest valid thing.
     """
     tree = _read(_find(recipe))
-    for override in overrides:
-        _set(tree, override)
+    budgets, overrides = tree.pop("budgets", {}), list(overrides)
+    chosen = [text for text in overrides if text.startswith("budget=")]
+    for override in (*_budget(budgets, chosen), *overrides):
+        if override not in chosen:
+            _set(tree, override)
     kind = RECIPES[task_of(_family(tree))]
     try:
         resolved = kind.model_validate(tree)
@@ -166,6 +173,21 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(tree, dict):
         raise UserError(f"'{path}' should hold a mapping of recipe sections")
     return {"name": path.stem, **tree}
+
+
+def _budget(budgets: Any, chosen: list[str]) -> Iterator[str]:
+    """Yield the settings of the budget that was chosen last; `cpu` is the recipe as it is written.
+
+    Raises:
+      UserError: The recipe has no such budget.
+    """
+    name = chosen[-1].partition("=")[2] if chosen else CPU
+    if name == CPU:
+        return
+    if not isinstance(budgets, dict) or name not in budgets:
+        raise unknown_name("budget", name, [CPU, *(budgets or ())])
+    for key, value in budgets[name].items():
+        yield f"{key}={json.dumps(value)}"
 
 
 def _set(tree: dict[str, Any], override: str) -> None:

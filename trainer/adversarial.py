@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import tensorflow as tf
 
-from trainer import export, runtime
+from trainer import export, runtime, warm_start
 from trainer.errors import UserError
 from trainer.export import GeneratorModule
 from trainer.gan_settings import GanConfig
@@ -41,6 +41,7 @@ class AdversarialTask(GanStep):
         self.medium, self.examples = medium, medium.examples
         self.conditional = family.conditional
         self._watcher = Watcher(config.train)
+        self._gradients = tf.function(self.gradients)
         self._scorer = self._make_scorer() if config.train.validate_every else None
 
     def _make_scorer(self) -> Callable[[np.ndarray], dict[str, float]]:
@@ -116,7 +117,7 @@ class AdversarialTask(GanStep):
         size, step = self.config.train.batch_size, int(self.step)
         images, labels = next(iter(self.medium.batches(size, 0, 0)))
         networks = {"discriminator": self.discriminator, "generator": self.generator}
-        for name, gradients in tf.function(self.gradients)(images, labels).items():
+        for name, gradients in self._gradients(images, labels).items():
             for weight, values in zip(networks[name].trainable_variables, gradients, strict=True):
                 logs.histogram(f"gradients/{name}/{weight.path}", step, values)
 
@@ -127,5 +128,6 @@ class AdversarialTask(GanStep):
 
     def save(self, folder: str, seconds: float) -> None:
         """Export the averaged generator with its card."""
-        card = export.card(self.config, self.examples, seconds)
+        card = export.card(self.config, self.conditional, int(self.step), self.examples, seconds)
         export.save(self.module(), folder, self.config, card)
+        warm_start.save(self, folder)

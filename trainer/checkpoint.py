@@ -1,13 +1,7 @@
-"""What is saved while training, where, and in which order it is looked for.
-
-TFX gives every Trainer execution a new output folder, so checkpoints live in a folder of their
-own, `<checkpoint_root>/<key>`, where the key names the recipe and the data: the same command
-finds its own earlier work and another recipe never does.
-"""
+"""What is saved while training, and in which order it is looked for."""
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import shutil
 from pathlib import Path
@@ -16,19 +10,8 @@ from typing import Any
 import tensorflow as tf
 
 from trainer.errors import UserError
-from trainer.settings import TrainerConfig
 
 KEPT = 2
-
-
-def key(config: TrainerConfig, data_fingerprint: str) -> str:
-    """Name the work that `config` describes on the data with that fingerprint.
-
-    Returns:
-      `<family>-<12 hex digits>`; equal for equal settings and data, whatever the paths.
-    """
-    text = config.model_dump_json(include={"data", "model", "train"}) + data_fingerprint
-    return f"{config.model.family}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 class Checkpoints:
@@ -91,3 +74,9 @@ class Checkpoints:
     def discard(self) -> None:
         """Remove the folder: the training is done and what it made lies elsewhere."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def last_step(folder: Path) -> int:
+    """Return the step of the newest checkpoint of the work in `folder`; 0 without any."""
+    newest = tf.train.latest_checkpoint(str(folder / "checkpoints"))
+    return int(newest.rsplit("-", 1)[1]) if newest else 0

@@ -115,15 +115,24 @@ def write(
             writer.write(log.SerializeToString())
 
 
-def card(config: GanConfig, examples: int, seconds: float) -> str:
-    """Write the model card: what it is, what it learned from, how to ask it."""
+def card(config: GanConfig, conditional: bool, step: int, examples: int, seconds: float) -> str:
+    """Write the model card: what it is, what it learned from, how to ask it.
+
+    Args:
+      config: The training's settings.
+      conditional: Whether it is asked for a class.
+      step: Step whose weights are exported.
+      examples: Training examples.
+      seconds: Training time.
+    """
     data, train = config.data, config.train
     classes = f", classes {', '.join(data.label_names)}" if data.classes else ""
-    inputs = "seed: int64[B]" + (", label: int64[B]" if data.classes else "")
+    inputs = "seed: int64[B]" + (", label: int64[B]" if conditional else "")
     return f"""# {config.model.family} on {data.dataset}
 
 - Data: {examples:,} training images of shape {data.image_shape}{classes}
-- Training: {train.steps:,} steps of {train.batch_size} images in {seconds:.0f} s, loss {train.loss}
+- Training: step {step:,} of {train.steps:,}, {train.batch_size} images each, {seconds:.0f} s in all
+- Loss: {train.loss}
 - Signatures: `generate` ({inputs}) -> image: uint8[B,H,W,C]; `generate_png` -> png: string[B]
 - The same seed gives the same image on this model, whatever the batch around it.
 - Scores and verdict are in the evaluation report of the run that made it; recipe: recipe.yaml.

@@ -76,6 +76,7 @@ class GanTrain(LoopSettings):
     ema_half_life: PositiveInt = Field(
         20_000, description="images after which an old weight counts half in the average"
     )
+    warm_start: bool = Field(False, description="begin with the networks of the deployed model")
     watch: Watch = Watch()
 
     @model_validator(mode="after")

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from PIL import Image
 
-METRICS = "metrics.jsonl"
+METRICS, ANIMATION = "metrics.jsonl", "training.gif"
+FRAME_MS = 300
 
 
 def sheet(images: np.ndarray, columns: int) -> np.ndarray:
@@ -23,7 +25,8 @@ def sheet(images: np.ndarray, columns: int) -> np.ndarray:
 class RunFolder:
     """Writes what a person looks at during and after training.
 
-    Holds `options.json`, `recipe.yaml`, `reals.png`, `samples-<step>.png`, `metrics.jsonl` (one
+    Holds `options.json`, `recipe.yaml`, `reals.png`, `samples-<step>.png`, `training.gif`,
+    `metrics.jsonl` (one
     object per logged step) and TensorBoard events under `tensorboard/`. On a resumed run, lines
     later than the restored step are dropped: they will be written again.
     """
@@ -65,6 +68,21 @@ class RunFolder:
         """Write the distribution of `values`, any shape, to TensorBoard."""
         with self._events.as_default(step=step):
             tf.summary.histogram(name, values)
+
+    def animation(self) -> None:
+        """Join the fixed-noise sheets to `training.gif`, the last one shown longest."""
+        files = sorted(self.folder.glob("samples-*.png"))
+        frames = [Image.open(file) for file in files]
+        if len(frames) > 1:
+            durations = [FRAME_MS] * (len(frames) - 1) + [5 * FRAME_MS]
+            first, *rest = frames
+            first.save(
+                self.folder / ANIMATION,
+                save_all=True,
+                append_images=rest,
+                duration=durations,
+                loop=0,
+            )
 
     def close(self) -> None:
         """Flush everything to disk."""

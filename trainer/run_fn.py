@@ -9,9 +9,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from trainer import checkpoint, loop, models, progress, runtime
+from trainer import checkpoint, loop, models, progress, runtime, work
 from trainer.best import Best
-from trainer.errors import UserError
+from trainer.errors import RunFailed, UserError
 from trainer.features import MANIFEST
 from trainer.logs import RunFolder
 from trainer.settings import TrainerConfig
@@ -39,30 +39,35 @@ def run_fn(fn_args: Any) -> None:
 
 def _train(config: TrainerConfig, task: loop.Task, fn_args: Any) -> None:
     # Where earlier work of this very recipe on these very data lies, if there is any.
-    folder = Path(config.checkpoint_root) / checkpoint.key(
-        config, _fingerprint(fn_args.train_files)
-    )
+    folder = work.claim(config, _fingerprint(fn_args.train_files))
     best = Best()
     checkpoints = checkpoint.Checkpoints(folder, {**task.trackables(), "best": best})
-    resumed = checkpoints.restore()
-    step = int(task.step)
-    if resumed:
-        progress.say(f"training continues from step {step} of {config.train.steps}")
+    with work.explained(folder):
+        if checkpoints.restore() and int(task.step):
+            progress.say(f"training continues from step {int(task.step)} of {config.train.steps}")
+        else:
+            # The first one is there to learn whether there is room.
+            checkpoints.save(0)
+        work.check_space(folder)
 
-    # Train.
-    options = config.model_dump_json(indent=2, exclude={"recipe"})
-    logs = RunFolder(folder / "run", options, config.recipe, step)
-    try:
-        logs.image("reals", step, task.real_sheet())
-        loop.run(task, config.train, logs, checkpoints, best)
-    finally:
-        logs.close()
+        # Train.
+        options = config.model_dump_json(indent=2, exclude={"recipe"})
+        logs = RunFolder(folder / "run", options, config.recipe, int(task.step))
+        try:
+            logs.image("reals", int(task.step), task.real_sheet())
+            loop.run(task, config.train, logs, checkpoints, best)
+            logs.animation()
+        except RunFailed:
+            work.give_up(folder)
+            raise
+        finally:
+            logs.close()
 
-    # Hand over. The checkpoints go last: until then the export can be repeated from them.
-    if config.train.validate_every and checkpoints.restore_best():
-        progress.say(f"exporting the best checkpoint, of step {int(best.step)}")
-    task.save(fn_args.serving_model_dir, logs.seconds_spent)
-    shutil.copytree(logs.folder, fn_args.model_run_dir, dirs_exist_ok=True)
+        # Hand over. The checkpoints go last: until then the export can be repeated from them.
+        if config.train.validate_every and checkpoints.restore_best():
+            progress.say(f"exporting the best checkpoint, of step {int(best.step)}")
+        task.save(fn_args.serving_model_dir, logs.seconds_spent)
+        shutil.copytree(logs.folder, fn_args.model_run_dir, dirs_exist_ok=True)
     checkpoints.discard()
 
 

@@ -6,7 +6,7 @@ What a recipe's `model` and `train` sections may say besides is in `gan_settings
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 
@@ -35,6 +35,9 @@ class LoopSettings(Settings):
     deterministic: bool = Field(False, description="the same bits every time, somewhat slower")
     jit: bool = Field(False, description="compile the step with XLA: pays in long runs")
     mixed_precision: bool = Field(False, description="compute in bfloat16, keep weights in float32")
+    on_change: Literal["refuse", "restart", "continue"] = Field(
+        "refuse", description="what to do with unfinished training of other settings"
+    )
     mirrored: bool = Field(False, description="share each batch among all devices of this machine")
 
 

@@ -73,6 +73,7 @@ def _make_fn_args(
         train_files=[pattern],
         serving_model_dir=str(root / run / "Format-Serving"),
         model_run_dir=str(root / run / "run"),
+        base_model=None,
         custom_config={"trainer": config.model_dump_json()},
     )
 

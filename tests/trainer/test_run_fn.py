@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer import checkpoint
+from trainer import work
 from trainer.adversarial import AdversarialTask
 from trainer.errors import Interrupted, RunFailed, UserError
 from trainer.gan_settings import GanConfig
@@ -40,7 +40,7 @@ def test_run_folder_and_model_are_complete_and_checkpoints_gone(fn_args) -> None
     run_fn(args)
     made = {path.name for path in Path(args.model_run_dir).iterdir()}
     assert made == {
-        "options.json", "recipe.yaml", "metrics.jsonl", "tensorboard", "reals.png",
+        "options.json", "recipe.yaml", "metrics.jsonl", "tensorboard", "reals.png", "training.gif",
         "samples-000000.png", "samples-000010.png", "samples-000020.png",
     }  # fmt: skip
     assert [row["step"] for row in metrics(args.model_run_dir)] == [5, 10, 15, 20]
@@ -81,7 +81,7 @@ def test_a_torn_checkpoint_falls_back_to_the_one_before(fn_args, monkeypatch, ca
         with pytest.raises(Interrupted):
             run_fn(args)
     config = GanConfig.model_validate_json(args.custom_config["trainer"])
-    folder = Path(config.checkpoint_root) / checkpoint.key(config, "f00d") / "checkpoints"
+    folder = Path(config.checkpoint_root) / work.key(config, "f00d") / "checkpoints"
     newest = max(folder.glob("*.data-*"), key=lambda path: path.name)
     assert "-25." in newest.name
     newest.write_bytes(newest.read_bytes()[:100])
@@ -90,21 +90,10 @@ def test_a_torn_checkpoint_falls_back_to_the_one_before(fn_args, monkeypatch, ca
     assert [row["step"] for row in metrics(args.model_run_dir)] == [5, 10, 15, 20, 25, 30]
 
 
-def test_key_names_settings_and_data_but_no_paths(fn_args) -> None:
-    config = GanConfig.model_validate_json(fn_args().custom_config["trainer"])
-    other_paths = config.model_copy(update={"checkpoint_root": "/elsewhere", "recipe": "x"})
-    other_rate = config.model_copy(
-        update={"train": config.train.model_copy(update={"beta_2": 0.9})}
-    )
-    assert checkpoint.key(config, "a") == checkpoint.key(other_paths, "a")
-    assert checkpoint.key(config, "a") != checkpoint.key(other_rate, "a")
-    assert checkpoint.key(config, "a") != checkpoint.key(config, "b")
-
-
 def test_not_a_number_stops_and_names_the_steps(fn_args, monkeypatch) -> None:
     def train(self, batches, count):
         self.step.assign_add(int(count))
-        return tf.constant([np.nan, 0.0, 0.0, 0.0, 0.0, 0.0])
+        return tf.constant([np.nan] + [0.0] * 6)
 
     monkeypatch.setattr(AdversarialTask, "train", train)
     with pytest.raises(RunFailed, match="loss_d not a number between steps 1 and 5"):

@@ -58,14 +58,20 @@ class GanFamily:
             check_grid(model, data)
 
     def task(self, config: GanConfig, fn_args: Any) -> AdversarialTask:
-        """Read the data (`fn_args.train_files`), build the two networks and what trains them."""
-        from trainer import input
+        """Read the data (`fn_args.train_files`), build the two networks and what trains them.
+
+        A warm start reads the networks of `fn_args.base_model`.
+        """
+        from trainer import input, warm_start
         from trainer.adversarial import AdversarialTask
         from trainer.pictures import Pictures
 
         self.check(config.model, config.data)
         split = input.load(fn_args.train_files, config.data)
-        return AdversarialTask(config, self, Pictures(config.data, split))
+        task = AdversarialTask(config, self, Pictures(config.data, split))
+        if config.train.warm_start:
+            warm_start.begin(task, fn_args.base_model)
+        return task
 
 
 def both_forms(
