@@ -179,7 +179,7 @@ def _make(
         wanted = (resolved.name, name or resolved.name, when, given, pin)
         _make_remote(verb, *wanted, resolved.kubernetes.service_account or "", place)
     click.echo(f"when     {when.words}, next {when.upcoming:%a %Y-%m-%d %H:%M %Z}")
-    click.echo(f"gate     {gate(resolved)}")
+    click.echo(f"gate     {gate(resolved, local)}")
 
 
 def _make_remote(
