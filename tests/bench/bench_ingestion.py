@@ -1,143 +1,167 @@
-"""Ingestion against plain reading, with one and two workers, and memory as the data grow.
+"""Ingestion measured: against plain reading, memory as data grow, and the real data sets whole.
 
-    python tests/bench/bench_ingestion.py [--data-dir DIR] [--dataset cifar10] [--split test]
+    python tests/bench/bench_ingestion.py speed  --data-dir DIR [--dataset cifar10]
+    python tests/bench/bench_ingestion.py memory --data-dir DIR [--scenes 8000]
+    python tests/bench/bench_ingestion.py real   --data-dir DIR
 
-Every measurement is a process of its own, so that each starts cold and its peak memory is its own.
-A measurement's time begins when its imports are done and, for ingestion, is that of the whole
-component: planning, Beam, writing, manifest. `fixed` is the time that the same component takes for
-ten records: TFX's and Beam's start-up. Plain reading is `tfds.load(...).as_numpy_iterator()`.
+Every measurement is a process of its own and begins behind its imports and the same work over ten
+records. `speed` repeats itself and takes the fastest; `start-up` is what ten records take then:
+TFX's and Beam's fixed part, worker processes included, which the ratio leaves out. Plain reading
+is `tfds.load(...).as_numpy_iterator()`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
+import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
-FEW = 10
-SCENES = 2000
+from ingestion_jobs import FEW
+
+JOBS = Path(__file__).with_name("ingestion_jobs.py")
+ROOT = Path(__file__).resolve().parents[2]
+REAL = {
+    "mnist": {"train": "train", "eval": "test"},
+    "fashion_mnist": {"train": "train", "eval": "test"},
+    "cifar10": {"train": "train", "eval": "test"},
+    "coco_captions": {"train": "train", "eval": "val"},
+}
 
 
-def read(dataset: str, split: str, data_dir: str) -> int:
-    """Read a split with TFDS alone; return the number of records."""
-    import tensorflow_datasets as tfds
-
-    stored = tfds.load(dataset, split=split, data_dir=data_dir, download=False)
-    return sum(1 for _ in stored.as_numpy_iterator())
-
-
-def ingest(dataset: str, split: str, data_dir: str, workers: int, limit: int, source: str) -> int:
-    """Run the component's executor into a folder that is thrown away; return the records."""
-    from tfx.types import standard_artifacts
-
-    from components.example_gen.executor import Executor
-    from pipeline.nodes import IN_MEMORY_BEAM
-
-    args = [*IN_MEMORY_BEAM]
-    if workers > 1:
-        args += ["--direct_running_mode=multi_processing", f"--direct_num_workers={workers}"]
-    examples = standard_artifacts.Examples()
-    with tempfile.TemporaryDirectory() as folder:
-        examples.uri = folder
-        Executor(Executor.Context(beam_pipeline_args=args)).Do(
-            {},
-            {"examples": [examples]},
-            {
-                "dataset": dataset,
-                "source": source,
-                "splits": json.dumps({"train": split}),
-                "data_dir": data_dir,
-                "num_shards": 4,
-                "limit": limit or None,
-            },
-        )
-        return json.loads(Path(folder, "manifest.json").read_text())["splits"]["train"]["records"]
-
-
-def child(job: dict[str, Any]) -> None:
-    """Do one job in this process and print what it took."""
-    import apache_beam
-    import tensorflow_datasets
-    import tfx.types
-
-    assert apache_beam and tensorflow_datasets and tfx.types
-    from components.example_gen import executor
-
-    assert executor
-    work = {"read": read, "ingest": ingest}[job.pop("work")]
-    began = time.perf_counter()
-    records = work(**job)
-    took = time.perf_counter() - began
-    who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    peak = max(resource.getrusage(each).ru_maxrss for each in who) / 1024
-    print(json.dumps({"records": records, "seconds": took, "peak_mb": peak}))
-
-
-def measure(**job: Any) -> dict[str, float]:
-    """Do one job in a process of its own."""
-    command = [sys.executable, __file__, "--job", json.dumps(job)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+def measure(warm: dict[str, Any], **job: Any) -> dict[str, Any]:
+    """Do one job in a process of its own, after the same job with the changes of `warm`."""
+    command = [sys.executable, str(JOBS), json.dumps(job), json.dumps(warm)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=ROOT, env=_environment(), check=False
+    )
+    if done.returncode:
+        raise SystemExit(done.stderr)
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def speed(dataset: str, split: str, data_dir: str) -> list[dict[str, float | str]]:
-    """Compare ingestion with plain reading."""
-    where: dict[str, Any] = {"dataset": dataset, "split": split, "data_dir": data_dir}
-    plain = measure(work="read", **where)
-    rows: list[dict[str, float | str]] = [{"what": "plain reading", "ratio": 1.0, **plain}]
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
+
+
+def speed(data_dir: str, dataset: str, split: str = "train", times: int = 2) -> None:
+    """Compare ingestion with plain reading, with one and two worker processes."""
+    where = {"dataset": dataset, "data_dir": data_dir}
+    ingest = {"work": "ingest", "splits": {"train": split}, **where}
+    few = {"limit": FEW}
+    print(f"{dataset} {split}")
+    print(f"{'':28}{'records':>9}{'s':>8}{'start-up s':>12}{'rec/s':>9}{'ratio':>7}")
+    plain = min(
+        (measure(few, work="read", split=split, **where) for _ in range(times)),
+        key=lambda found: found["seconds"],
+    )
+    records = plain["result"]
+    line = f"{records:9,}{plain['seconds']:8.2f}{0.0:12.2f}{records / plain['seconds']:9,.0f}"
+    print(f"{'plain reading':28}{line}{1.0:7.2f}", flush=True)
     for workers in (1, 2):
-        common = {"work": "ingest", "workers": workers, "source": "{}", **where}
-        fixed = measure(limit=FEW, **common)["seconds"]
-        whole = measure(limit=0, **common)
-        ratio = (whole["seconds"] - fixed) / plain["seconds"]
-        what = f"ingestion, {workers} worker process{'es' * (workers > 1)}"
-        rows.append({"what": what, "fixed": fixed, "ratio": ratio, **whole})
-    return rows
+        runs = [measure(few, workers=workers, **ingest) for _ in range(times)]
+        starts = [measure(few, workers=workers, limit=FEW, **ingest) for _ in range(times)]
+        whole, start = (min(run["seconds"] for run in found) for found in (runs, starts))
+        took = max(whole - start, 1e-9)
+        what = f"ingestion, {workers} worker{'s' * (workers > 1)}"
+        line = f"{records:9,}{whole:8.2f}{start:12.2f}{records / took:9,.0f}"
+        print(f"{what:28}{line}{took / plain['seconds']:7.2f}", flush=True)
 
 
-def memory(data_dir: str) -> list[dict[str, float | str]]:
-    """Ingest scenes of one size and of four times that size."""
-    rows: list[dict[str, float | str]] = []
-    for factor in (1, 4):
-        source = json.dumps({"size": SCENES * factor, "seed": 1})
-        common = {"work": "ingest", "dataset": "scenes", "data_dir": data_dir, "source": source}
-        # The first run also renders; the second only ingests.
-        measure(split="train", workers=1, limit=FEW, **common)
-        found = measure(split="train", workers=1, limit=0, **common)
-        rows.append({"what": f"scenes, {factor}x", **found})
-    return rows
+def memory(data_dir: str, scenes: int) -> None:
+    """Show what each step's memory grows by, for scenes of one size and of four times that."""
+    print(f"{'scenes':>9}{'step':>14}{'s':>8}{'grown by MB':>13}")
+    for size in (scenes, 4 * scenes):
+        source = json.dumps({"size": size, "seed": 1})
+        with tempfile.TemporaryDirectory() as folder:
+            few, whole = f"{folder}/few", f"{folder}/whole"
+            jobs: list[tuple[dict[str, Any], dict[str, Any]]] = [
+                (
+                    {"into": few, "limit": FEW},
+                    {
+                        "work": "ingest",
+                        "splits": {"train": "train", "eval": "test"},
+                        "data_dir": data_dir,
+                        "source": source,
+                        "into": whole,
+                    },
+                ),
+                (
+                    {"examples": few, "into": f"{folder}/s1"},
+                    {"work": "statistics", "examples": whole, "into": f"{folder}/s2"},
+                ),
+                (
+                    {"examples": few, "into": f"{folder}/c1"},
+                    {
+                        "work": "check",
+                        "source": source,
+                        "examples": whole,
+                        "into": f"{folder}/c2",
+                    },
+                ),
+            ]
+            for warm, job in jobs:
+                found = measure(warm, dataset="scenes", **job)
+                line = f"{size:9,}{job['work']:>14}{found['seconds']:8.1f}"
+                print(f"{line}{found['grown_mb']:13.1f}", flush=True)
+
+
+def real(data_dir: str) -> None:
+    """Send the real data sets through ingestion and data check, whole."""
+    header = f"{'data set':15}{'split':7}{'in':>8}{'out':>8}{'payload MB':>12}"
+    print(f"{header}{'ingest s':>10}{'rec/s':>9}{'check s':>9}")
+    for name, splits in REAL.items():
+        with tempfile.TemporaryDirectory() as folder:
+            few, whole = f"{folder}/few", f"{folder}/whole"
+            warm = {"into": few, "limit": FEW}
+            job = {"work": "ingest", "dataset": name, "splits": splits, "data_dir": data_dir}
+            made = measure(warm, into=whole, **job)
+            checked = measure(
+                {"examples": few, "into": f"{folder}/c1"},
+                work="check",
+                dataset=name,
+                source="{}",
+                examples=whole,
+                into=f"{folder}/c2",
+            )
+            passed = json.loads(Path(folder, "c2", "c", "manifest.json").read_text())["splits"]
+        total = sum(counted["records"] for counted in passed.values())
+        for number, (split, counted) in enumerate(made["result"].items()):
+            stored = _stored(data_dir, name, splits[split])
+            line = f"{name:15}{split:7}{stored:8,}{passed[split]['records']:8,}"
+            line += f"{counted['bytes'] / 1e6:12.2f}"
+            if not number:
+                rate = total / made["seconds"]
+                line += f"{made['seconds']:10.2f}{rate:9,.0f}{checked['seconds']:9.2f}"
+            print(line, flush=True)
+
+
+def _stored(data_dir: str, name: str, split: str) -> int:
+    """Records of a split by TFDS's own metadata."""
+    (file,) = Path(data_dir, name).rglob("dataset_info.json")
+    splits = {entry["name"]: entry for entry in json.loads(file.read_text())["splits"]}
+    return sum(map(int, splits[split]["shardLengths"]))
 
 
 def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=["speed", "memory", "real"])
     parser.add_argument("--data-dir", default="runs/data", help="prepared TFDS data")
-    parser.add_argument("--dataset", default="cifar10")
-    parser.add_argument("--split", default="train")
-    parser.add_argument("--job", help=argparse.SUPPRESS)
+    parser.add_argument("--dataset", default="cifar10", help="for speed")
+    parser.add_argument("--scenes", type=int, default=8000, help="for memory: the smaller size")
     given = parser.parse_args()
-    if given.job:
-        child(json.loads(given.job))
-        return
-    rows = speed(given.dataset, given.split, given.data_dir)
-    with tempfile.TemporaryDirectory() as folder:
-        rows += memory(folder)
-    print(f"{given.dataset} {given.split}")
-    print(f"{'':32}{'records':>9}{'s':>8}{'rec/s':>9}{'fixed s':>9}{'ratio':>7}{'peak MB':>9}")
-    for row in rows:
-        fixed = f"{row['fixed']:.1f}" if "fixed" in row else ""
-        ratio = f"{row['ratio']:.2f}" if "ratio" in row else ""
-        rate = float(row["records"]) / float(row["seconds"])
-        print(
-            f"{row['what']:32}{row['records']:9,}{row['seconds']:8.1f}{rate:9,.0f}"
-            f"{fixed:>9}{ratio:>7}{row['peak_mb']:9.0f}"
-        )
+    where = str(Path(given.data_dir).resolve())
+    if given.what == "speed":
+        speed(where, given.dataset)
+    elif given.what == "memory":
+        memory(where, given.scenes)
+    else:
+        real(where)
 
 
 if __name__ == "__main__":
