@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from pipeline import approve, data, deploy, doctor, evaluate, extractor
+from pipeline import approve, data, deploy, doctor, evaluate, extractor, track
 from pipeline.cluster import commands as cluster
 from pipeline.history import commands as history
 from pipeline.runners.kubeflow import commands as kubeflow
@@ -186,6 +186,7 @@ COMMANDS = (
     *deploy.COMMANDS,
     *history.COMMANDS,
     approve.approve,
+    track.track,
     doctor.doctor,
     *kubeflow.COMMANDS,
     *cluster.COMMANDS,

@@ -50,6 +50,13 @@ class Push(Settings):
     )
 
 
+class Track(Settings):
+    """Where runs are recorded besides ML Metadata."""
+
+    mlflow: str | None = Field(None, description="MLflow tracking server, http://...; null: none")
+    experiment: str | None = Field(None, description="MLflow experiment; null: the recipe's name")
+
+
 class Beam(Settings):
     """How Beam runs."""
 
@@ -68,6 +75,7 @@ class Recipe(Settings):
     evaluate: Evaluation | CaptionEvaluation
     approve: Approve = Approve()
     push: Push
+    track: Track = Track()
     beam: Beam = Beam()
     kubernetes: Kubernetes = Kubernetes()
     cache: bool = Field(

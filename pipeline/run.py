@@ -43,8 +43,23 @@ def run(recipe: Recipe, paths: Paths, first: str | None, last: str | None) -> No
         from pipeline import summary
 
         verdict = summary.tell(recipe, paths, results, console, time.monotonic() - began)
+        _track(recipe, paths, console)
     if not verdict.accepted:
         raise RunFailed(verdict.text)
+
+
+def _track(recipe: Recipe, paths: Paths, console: Console) -> None:
+    """Record the run in MLflow if the recipe says so; a record that fails costs no run."""
+    if recipe.track.mlflow:
+        from pipeline import track
+
+        try:
+            said = track.record(
+                recipe.name, recipe.track.mlflow, recipe.track.experiment, str(paths.output)
+            )
+        except UserError as error:
+            said = f"not recorded: {error}; genvision track {recipe.name} tries again"
+        console.line(f"mlflow   {said}")
 
 
 def _announce(recipe: Recipe, paths: Paths, log: Path, console: Console) -> None:
