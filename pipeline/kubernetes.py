@@ -6,10 +6,18 @@ Names only: of secrets, config maps, claims and pools. A secret's value in a rec
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, NonNegativeInt, PositiveInt, StringConstraints, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    NonNegativeInt,
+    PositiveInt,
+    StringConstraints,
+    model_validator,
+)
 
 from trainer.errors import UserError, unknown_name
 from trainer.settings import Settings
@@ -17,7 +25,11 @@ from trainer.settings import Settings
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$")]
 """Name of an object in the cluster."""
 
-Quantity = Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?(m|[kMGTPE]i?)?$")]
+Quantity = Annotated[
+    str,
+    BeforeValidator(lambda given: str(given) if type(given) in (int, float) else given),
+    StringConstraints(pattern=r"^\d+(\.\d+)?(m|[kMGTPE]i?)?$"),
+]
 """Amount as Kubernetes writes it: 500m, 4, 16Gi."""
 
 Folder = Annotated[str, StringConstraints(pattern=r"^/[^\s]*$")]
@@ -185,8 +197,23 @@ class Kubernetes(Settings):
         """Return what `node` needs, all defaults filled in."""
         return self.nodes.get(node, Needs()).over(self.default).over(BASE)
 
-    def check_nodes(self, known: list[str]) -> None:
-        """Raise UserError when `nodes` or `gates` names a node that the pipeline does not have."""
+    def image_for(self, image: str | None = None) -> str:
+        """Return the image of all nodes that name none of their own: `image`, or the recipe's.
+
+        Raises:
+          UserError: There is none, or it has no tag.
+        """
+        found = image or self.image
+        if not found:
+            raise UserError(
+                "no image to run the nodes in: set kubernetes.image to registry/name:tag in the "
+                "recipe or with --set"
+            )
+        check_image("image", found)
+        return found
+
+    def check_nodes(self, known: Sequence[str]) -> None:
+        """Raise UserError when `nodes` names a node that the pipeline does not have."""
         for name in self.nodes:
             if name not in known:
                 raise unknown_name("node in kubernetes.nodes", name, known)

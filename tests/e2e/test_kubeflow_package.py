@@ -96,8 +96,7 @@ def test_a_local_run_in_the_same_folder_finds_all_of_it_done_and_serves_it(
         *with_settings([setting for setting in SETTINGS if "kubernetes" not in setting]),
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    states = re.findall(r"^\[\d/9\] \w+ +(\w+) ", done.stdout, re.M)
-    assert states == ["cached"] * 9
+    assert set(re.findall(r"^\[\d+/\d+\] \w+ +(\w+) ", done.stdout, re.M)) == {"cached"}
     assert genvision.versions() == [version]
     assert f"10 images by version {version} over gRPC" in done.stdout
 

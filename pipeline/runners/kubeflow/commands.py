@@ -27,11 +27,14 @@ def compile_(recipe: str, overrides: tuple[str, ...], image: str | None, out: st
     What a run may choose at its start: metadata, output_dir, data_dir and the recipe's settings
     named in kubernetes.parameters (dots become underscores).
     """
-    from pipeline import config
+    from pipeline import config, nodes
     from pipeline.console import quiet
 
     settings = [*overrides, *([f"kubernetes.image={image}"] if image else [])]
     resolved = config.load(recipe, settings)
+    # Known before TFX is loaded.
+    resolved.kubernetes.image_for()
+    resolved.kubernetes.check_nodes(nodes.of(resolved))
     with quiet():
         from pipeline.runners.kubeflow.runner import compile_recipe
 

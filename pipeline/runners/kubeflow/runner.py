@@ -10,8 +10,8 @@ from typing import Any
 from tfx.orchestration.portable import tfx_runner
 from tfx.proto.orchestration import pipeline_pb2
 
-from pipeline import build
-from pipeline.kubernetes import Kubernetes, check_image
+from pipeline import build, nodes
+from pipeline.kubernetes import Kubernetes
 from pipeline.recipe import Recipe
 from pipeline.runners.kubeflow import handover, package, package_file, parameters, rebuild
 from pipeline.runners.kubeflow.connection import connect
@@ -45,22 +45,6 @@ class KubeflowDagRunnerConfig:
         if not self.metadata:
             return found
         return Kubernetes.model_validate({**found.model_dump(), "metadata": self.metadata})
-
-    @property
-    def tagged_image(self) -> str:
-        """The image of all nodes that name none of their own.
-
-        Raises:
-          UserError: There is none, or it has no tag.
-        """
-        image = self.image or self.settings.image
-        if not image:
-            raise UserError(
-                "no image to run the nodes in: set kubernetes.image to registry/name:tag in the "
-                "recipe or with --set"
-            )
-        check_image("image", image)
-        return image
 
 
 class KubeflowDagRunner(tfx_runner.IrBasedRunner):
@@ -120,8 +104,9 @@ def compile_recipe(
     Raises:
       UserError: The recipe cannot run on Kubeflow as it is.
     """
+    recipe.kubernetes.image_for(image)  # raises before the pipeline is wired
+    recipe.kubernetes.check_nodes(nodes.of(recipe))
     config = KubeflowDagRunnerConfig(image, output_path, recipe=recipe)
-    config.tagged_image  # noqa: B018 - raises, before the pipeline is wired
     return KubeflowDagRunner(config).run(build.create_pipeline(recipe, rebuild.paths(recipe)))
 
 
@@ -131,20 +116,18 @@ def _write(
     given: Sequence[parameters.Parameter],
     arguments: list[str],
 ) -> Path:
-    nodes = handover.nodes(ir)
-    known = [node.node_info.id for node in nodes]
+    found = handover.nodes(ir)
     settings = config.settings
-    settings.check_nodes(known)
+    settings.check_nodes([node.node_info.id for node in found])
     connect(settings.metadata)
     tasks = []
-    for node in nodes:
+    for node in found:
         name = node.node_info.id
         own = ["--ir", handover.pack(handover.cut(ir, name)), *arguments]
         if name in settings.gates:
             own.append("--gate")
         tasks.append(NodeTask(name, list(node.upstream_nodes), own))
-    blueprint = Blueprint(
-        ir.pipeline_info.id, tasks, given, config.tagged_image, settings, dict(config.env)
-    )
+    image = settings.image_for(config.image)
+    blueprint = Blueprint(ir.pipeline_info.id, tasks, given, image, settings, dict(config.env))
     path = Path(config.output_path or f"{ir.pipeline_info.id}.yaml")
     return package_file.save(package.build(blueprint), path)
