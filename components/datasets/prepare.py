@@ -21,6 +21,9 @@ from trainer.progress import Progress
 CONNECT_TIMEOUT_S = 10
 MEGABYTE = 1_000_000
 
+EMPTY = "No examples were yielded"
+"""How tensorflow-datasets words that a split would have no record."""
+
 
 def builder(spec: DatasetSpec, data_dir: str | os.PathLike[str]) -> Any:
     """Return the TFDS builder of a data set, prepared or not.
@@ -139,6 +142,13 @@ def _make(spec: DatasetSpec, ready: Any) -> None:
                 download_dir=os.fspath(downloads),
                 download_config=tfds.download.DownloadConfig(try_download_gcs=False),
             )
+    except AssertionError as error:
+        if EMPTY not in str(error):
+            raise
+        raise UserError(
+            f"dataset '{spec.name}' cannot be prepared: {str(error).splitlines()[0]} Put records "
+            "into that split, or take it away"
+        ) from error
     except _machine_errors() as error:
         if target.exists():
             return  # Another process was quicker; its data are the same.
