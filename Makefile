@@ -23,10 +23,16 @@ lint: .venv/.ready ## lint, format check, types and import contract only
 	@mypy
 	@lint-imports --no-logo
 
-lock: .venv/.uv ## resolve setup.py, requirements.in and the overrides into requirements.lock
+lock: .venv/.uv ## resolve setup.py, requirements.in and the overrides into the two lock files
 	@$(BIN)/uv pip compile --quiet setup.py requirements.in --extra dev \
 	  --override requirements.overrides --python-version 3.11 --generate-hashes \
 	  --no-annotate --custom-compile-command "make lock" --output-file requirements.lock
+	@sed 's/^tensorflow>/tensorflow[and-cuda]>/' requirements.overrides > .venv/cuda.overrides
+	@$(BIN)/uv pip compile --quiet setup.py requirements.in --extra dev \
+	  --override .venv/cuda.overrides --constraint requirements.lock --python-version 3.11 \
+	  --generate-hashes --no-annotate --custom-compile-command "make lock" \
+	  --output-file requirements-cuda.lock \
+	  $$(sed -nE 's/^([A-Za-z0-9._-]+)(\[[^]]*\])?==.*/--no-emit-package \1/p' requirements.lock)
 
 clean: ## remove the environment and every run
 	rm -rf .venv runs *.egg-info

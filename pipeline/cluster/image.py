@@ -5,16 +5,20 @@ from __future__ import annotations
 import shlex
 import shutil
 import subprocess
+from pathlib import Path
 
 import click
 
 from trainer.errors import UserError
 
+OURS = "kubeflow/Dockerfile"
+
 
 def build(target: str | None, base: str | None) -> str:
     """Build the folder's image, push it and return its name with the digest.
 
-    A Dockerfile is made where there is none, as TFX does. Docker's SDK is used where it reaches an
+    `Dockerfile` is taken, else `kubeflow/Dockerfile` with the working directory as its context; a
+    Dockerfile is made where there is neither, as TFX does. Docker's SDK is used where it reaches an
     engine, else the `docker` command, which knows contexts and remote engines too.
 
     Raises:
@@ -32,12 +36,14 @@ def build(target: str | None, base: str | None) -> str:
             "the KubeflowDagRunnerConfig. Otherwise, do not use --build-image flag."
         )
     registry_port = ":" in target.partition("/")[0] and "/" in target
-    if _sdk_reaches_engine() and not registry_port:  # TFX's builder takes no port
+    # TFX's builder takes no port and no other file.
+    if _file() != OURS and not registry_port and _sdk_reaches_engine():
         from tfx.tools.cli.container_builder import builder
 
         built = str(builder.build(target_image=target, base_image=base))
     else:
-        dockerfile.Dockerfile(filename=labels.DOCKERFILE_NAME, base_image=base)
+        if _file() != OURS:
+            dockerfile.Dockerfile(filename=labels.DOCKERFILE_NAME, base_image=base)
         built = _by_command(target)
     click.echo(f'New container image "{built}" was built.')
     return built
@@ -46,9 +52,14 @@ def build(target: str | None, base: str | None) -> str:
 def commands(target: str) -> list[list[str]]:
     """List what builds and pushes `target` from the working directory."""
     return [
-        ["docker", "build", "--tag", target, "--file", "Dockerfile", "."],
+        ["docker", "build", "--tag", target, "--file", _file(), "."],
         ["docker", "push", target],
     ]
+
+
+def _file() -> str:
+    theirs = Path("Dockerfile")
+    return OURS if Path(OURS).exists() and not theirs.exists() else str(theirs)
 
 
 def _by_command(target: str) -> str:

@@ -73,3 +73,11 @@ def test_images_that_are_not_ones_own(folder: Path) -> None:
     with pytest.raises(UserError, match="name the image in KubeflowDagRunnerConfig"):
         image.build(None, None)
     assert not list(folder.iterdir())
+
+
+def test_the_project_s_own_dockerfile_is_taken(folder: Path) -> None:
+    (folder / "kubeflow").mkdir()
+    (folder / "kubeflow" / "Dockerfile").write_text("FROM scratch\n")
+    assert image.commands(TARGET)[0][-3:] == ["--file", "kubeflow/Dockerfile", "."]
+    (folder / "Dockerfile").write_text("FROM scratch\n")
+    assert image.commands(TARGET)[0][-3:] == ["--file", "Dockerfile", "."]
