@@ -66,7 +66,7 @@ class AdversarialTask(GanStep):
 
     def batches(self) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
         """Yield shuffled batches from the present step on."""
-        seed, step = self.config.train.seed, int(self.step)
+        seed, step = self.config.train.seed, int(self.step.numpy())
         return runtime.batches(self.medium.batches(self.images_per_step, seed, step))
 
     @tf.function
@@ -89,7 +89,7 @@ class AdversarialTask(GanStep):
 
     def trouble(self, values: dict[str, float]) -> str:
         """Say why training should stop; empty while all is well."""
-        return self._watcher.trouble(int(self.step), values)
+        return self._watcher.trouble(int(self.step.numpy()), values)
 
     def validate(self) -> dict[str, float]:
         """Score samples of the averaged generator, always of the same seeds."""
@@ -114,7 +114,7 @@ class AdversarialTask(GanStep):
 
     def report(self, logs: RunFolder) -> None:
         """Write histograms of both networks' gradients on the first batch of the data."""
-        size, step = self.config.train.batch_size, int(self.step)
+        size, step = self.config.train.batch_size, int(self.step.numpy())
         images, labels = next(iter(self.medium.batches(size, 0, 0)))
         networks = {"discriminator": self.discriminator, "generator": self.generator}
         for name, gradients in self._gradients(images, labels).items():
@@ -128,6 +128,8 @@ class AdversarialTask(GanStep):
 
     def save(self, folder: str, seconds: float) -> None:
         """Export the averaged generator with its card."""
-        card = export.card(self.config, self.conditional, int(self.step), self.examples, seconds)
+        card = export.card(
+            self.config, self.conditional, int(self.step.numpy()), self.examples, seconds
+        )
         export.save(self.module(), folder, self.config, card)
         warm_start.save(self, folder)

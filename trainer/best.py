@@ -21,7 +21,7 @@ class Best(tf.Module):
 
     def note(self, step: int, value: float) -> bool:
         """Take notice of a validation; say whether it is the best so far."""
-        if value >= float(self.value):
+        if value >= float(self.value.numpy()):
             self.without_better.assign_add(1)
             return False
         self.value.assign(value)
@@ -31,4 +31,4 @@ class Best(tf.Module):
 
     def given_up(self, patience: int) -> bool:
         """Say whether `patience` validations in a row brought nothing better; 0: never."""
-        return 0 < patience <= int(self.without_better)
+        return 0 < patience <= int(self.without_better.numpy())

@@ -32,6 +32,9 @@ class GeneratorModule(tf.Module):
     the batch around it, and convolution kernels choose their order of summation by batch size.
     """
 
+    dtype = tf.uint8
+    """Of what it makes."""
+
     def __init__(
         self, network: keras.Model, noise: Callable[[tf.Tensor], tf.Tensor], classes: int
     ) -> None:
@@ -40,16 +43,15 @@ class GeneratorModule(tf.Module):
         self._noise = noise
 
     def _images(self, seed: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
-        shape = self.network.output_shape[1:]
-
-        def one(pair: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
-            noise, label = pair
-            image = self.network([noise[None], label[None]], training=False)[0]
-            return to_uint8(tf.cast(image, tf.float32))
-
-        spec = tf.TensorSpec(shape, tf.uint8)
         pairs = (self._noise(seed), tf.cast(label, tf.int32))
-        return tf.map_fn(one, pairs, fn_output_signature=spec, parallel_iterations=16)
+        spec = tf.TensorSpec(self.network.output_shape[1:], self.dtype)
+        make = lambda pair: self._one(*pair)  # noqa: E731
+        return tf.map_fn(make, pairs, fn_output_signature=spec, parallel_iterations=16)
+
+    def _one(self, noise: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
+        """Make the image of one latent vector and label: uint8[H,W,C]."""
+        image = self.network([noise[None], label[None]], training=False)[0]
+        return to_uint8(tf.cast(image, tf.float32))
 
     def _answer(self, seed: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
         """Make the images asked for; a conditional model checks the labels first."""
@@ -67,13 +69,17 @@ class GeneratorModule(tf.Module):
         with tf.control_dependencies([op for op in (same, known) if op is not None]):
             return self._images(seed, label)
 
+    @property
+    def inputs(self) -> list[tf.TensorSpec]:
+        """What every signature takes: seed int64[B] and, of a conditional one, label int64[B]."""
+        names = ["seed", "label"] if self.classes else ["seed"]
+        return [tf.TensorSpec([None], tf.int64, name=name) for name in names]
+
     def signatures(self) -> dict[str, Callable[..., dict[str, tf.Tensor]]]:
         """Return `serving_default`, `generate` and `generate_png` as concrete functions."""
-        inputs = [tf.TensorSpec([None], tf.int64, name="seed")]
-        if self.classes:
-            inputs.append(tf.TensorSpec([None], tf.int64, name="label"))
-        generate = tf.function(lambda *a: {"image": self._answer(*a)}, input_signature=inputs)
-        png = tf.function(lambda *a: {"png": _encode(self._answer(*a))}, input_signature=inputs)
+        given = self.inputs
+        generate = tf.function(lambda *a: {"image": self._answer(*a)}, input_signature=given)
+        png = tf.function(lambda *a: {"png": _encode(self._answer(*a))}, input_signature=given)
         return {"serving_default": generate, "generate": generate, "generate_png": png}
 
 
@@ -83,7 +89,8 @@ def _encode(images: tf.Tensor) -> tf.Tensor:
 
 def save(module: GeneratorModule, folder: str, config: GanConfig, card: str) -> None:
     """Write a generator with its warm-up requests; see `write`."""
-    write(module, folder, config.recipe, card, _warmup_requests(bool(module.classes)))
+    requests = _warmup_requests(module.signatures(), bool(module.classes))
+    write(module, folder, config.recipe, card, requests)
 
 
 def write(
@@ -140,10 +147,12 @@ def card(config: GanConfig, conditional: bool, step: int, examples: int, seconds
 """
 
 
-def _warmup_requests(conditional: bool) -> list[predict_pb2.PredictRequest]:
+def _warmup_requests(
+    signatures: Iterable[str], conditional: bool
+) -> list[predict_pb2.PredictRequest]:
     """Build one request per signature and batch size: TF Serving replays them before it answers."""
     requests = []
-    for signature in ("serving_default", "generate", "generate_png"):
+    for signature in signatures:
         for batch in WARMUP_BATCHES:
             request = predict_pb2.PredictRequest(
                 model_spec=model_pb2.ModelSpec(signature_name=signature)

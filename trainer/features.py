@@ -3,6 +3,9 @@
 IMAGE = "image"
 """Encoded image (PNG or JPEG), one bytes value."""
 
+VALUE = "value"
+"""A single number, one float32 value; in place of an image where there is none."""
+
 LABEL = "label"
 """Class index, one int64 value; absent for data sets without classes."""
 

@@ -190,7 +190,7 @@ class GanStep:
     def _apply(self, optimizer: Any, gradients: list[tf.Tensor], network: keras.Model) -> None:
         """Update; optimisers sum over replicas, and losses are means over a replica's share."""
         if self._replicas > 1:
-            gradients = [gradient / self._replicas for gradient in gradients]
+            gradients = [tf.convert_to_tensor(each) / self._replicas for each in gradients]
         optimizer.apply(gradients, network.trainable_variables)
 
     def _average(self) -> None:

@@ -85,13 +85,21 @@ def batches(split: Images, batch_size: int, seed: int, skip: int = 0) -> tf.data
     Raises:
       UserError: The batch is larger than the data.
     """
-    count = len(split.labels)
+    both = shuffled(split.images, split.labels, batch_size, seed, skip)
+    return both.map(lambda images, labels: (to_float(images), labels)).prefetch(4)
+
+
+def shuffled(
+    items: np.ndarray, labels: np.ndarray, batch_size: int, seed: int, skip: int = 0
+) -> tf.data.Dataset:
+    """Endless shuffled batches of items and labels as they are; see `batches`."""
+    count = len(labels)
     if batch_size > count:
         raise UserError(
             f"train.batch_size x train.discriminator_steps is {batch_size} and there are only "
             f"{count} training examples: lower one of them"
         )
-    images, labels = tf.constant(split.images), tf.constant(split.labels)
+    all_items, all_labels = tf.constant(items), tf.constant(labels)
     epoch, within = divmod(skip * batch_size, count)
 
     def order(number: tf.Tensor) -> tf.data.Dataset:
@@ -105,6 +113,5 @@ def batches(split: Images, batch_size: int, seed: int, skip: int = 0) -> tf.data
         .flat_map(order)
         .skip(within)
         .batch(batch_size, drop_remainder=True)
-        .map(lambda i: (to_float(tf.gather(images, i)), tf.gather(labels, i)))
-        .prefetch(4)
+        .map(lambda i: (tf.gather(all_items, i), tf.gather(all_labels, i)))
     )

@@ -68,7 +68,7 @@ def run(
       RunFailed: Training went wrong; the message says how and between which steps.
       Interrupted: SIGINT or SIGTERM came; the state was saved first.
     """
-    step, began = int(task.step), time.monotonic() - logs.seconds_spent
+    step, began = int(task.step.numpy()), time.monotonic() - logs.seconds_spent
     batches = task.batches()
     if step == 0:
         logs.image(sheet_name(0), 0, task.sheet())
@@ -104,7 +104,7 @@ def run(
     if best.given_up(train.patience):
         say(
             f"training ends early at step {step}: {train.patience} validations in a row were no "
-            f"better than that of step {int(best.step)}"
+            f"better than that of step {int(best.step.numpy())}"
         )
 
 

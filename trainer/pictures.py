@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
@@ -26,6 +26,11 @@ class Pictures:
 
     def __init__(self, data: DataSettings, split: Images) -> None:
         self.data, self.split, self.examples = data, split, len(split.labels)
+
+    @classmethod
+    def read(cls, patterns: Sequence[str], data: DataSettings) -> Pictures:
+        """Read and decode all examples that match `patterns`; see `input.load`."""
+        return cls(data, input.load(patterns, data))
 
     def batches(self, size: int, seed: int, skip: int) -> tf.data.Dataset:
         """Return endless shuffled batches, float32[size,H,W,C] and int32[size]."""

@@ -43,8 +43,10 @@ def _train(config: TrainerConfig, task: loop.Task, fn_args: Any) -> None:
     best = Best()
     checkpoints = checkpoint.Checkpoints(folder, {**task.trackables(), "best": best})
     with work.explained(folder):
-        if checkpoints.restore() and int(task.step):
-            progress.say(f"training continues from step {int(task.step)} of {config.train.steps}")
+        restored = checkpoints.restore()
+        step = int(task.step.numpy())
+        if restored and step:
+            progress.say(f"training continues from step {step} of {config.train.steps}")
         else:
             # The first one is there to learn whether there is room.
             checkpoints.save(0)
@@ -52,9 +54,9 @@ def _train(config: TrainerConfig, task: loop.Task, fn_args: Any) -> None:
 
         # Train.
         options = config.model_dump_json(indent=2, exclude={"recipe"})
-        logs = RunFolder(folder / "run", options, config.recipe, int(task.step))
+        logs = RunFolder(folder / "run", options, config.recipe, step)
         try:
-            logs.image("reals", int(task.step), task.real_sheet())
+            logs.image("reals", step, task.real_sheet())
             loop.run(task, config.train, logs, checkpoints, best)
             logs.animation()
         except RunFailed:
@@ -65,7 +67,7 @@ def _train(config: TrainerConfig, task: loop.Task, fn_args: Any) -> None:
 
         # Hand over. The checkpoints go last: until then the export can be repeated from them.
         if config.train.validate_every and checkpoints.restore_best():
-            progress.say(f"exporting the best checkpoint, of step {int(best.step)}")
+            progress.say(f"exporting the best checkpoint, of step {int(best.step.numpy())}")
         task.save(fn_args.serving_model_dir, logs.seconds_spent)
         shutil.copytree(logs.folder, fn_args.model_run_dir, dirs_exist_ok=True)
     checkpoints.discard()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -38,6 +39,8 @@ class GanFamily:
     """Values of `model.labels` that the family can do."""
     grid: bool = True
     """Whether it grows images by doubling a grid."""
+    medium: str = "trainer.pictures:Pictures"
+    """What it learns from, "module:class"; has `read(patterns, DataSettings)`."""
 
     config: ClassVar = GanConfig
     """Settings that its training takes."""
@@ -62,13 +65,13 @@ class GanFamily:
 
         A warm start reads the networks of `fn_args.base_model`.
         """
-        from trainer import input, warm_start
+        from trainer import warm_start
         from trainer.adversarial import AdversarialTask
-        from trainer.pictures import Pictures
 
         self.check(config.model, config.data)
-        split = input.load(fn_args.train_files, config.data)
-        task = AdversarialTask(config, self, Pictures(config.data, split))
+        module, _, name = self.medium.partition(":")
+        medium = getattr(importlib.import_module(module), name)
+        task = AdversarialTask(config, self, medium.read(fn_args.train_files, config.data))
         if config.train.warm_start:
             warm_start.begin(task, fn_args.base_model)
         return task
