@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from pipeline import approve, data, deploy, doctor, evaluate, extractor, track
+from pipeline import approve, complete, data, deploy, doctor, evaluate, extractor, track
+from pipeline.answers import json_option, tell
 from pipeline.cluster import commands as cluster
 from pipeline.history import commands as history
 from pipeline.runners.kubeflow import commands as kubeflow
@@ -30,8 +31,15 @@ _GOES_ON = "finished nodes are kept, the same command goes on from them"
 def cli() -> None:
     """Train, judge, deploy and ask image generators and captioners.
 
-    Begin with `genvision run digits_cgan`. Exit codes: 0 done, 1 the gate refused the model or
-    training diverged, 2 something given is wrong, 130 and 143 interrupted (state saved).
+    Begin with `genvision run digits_cgan`. Every command that only reads has --json.
+
+    \b
+    Exit codes:
+      0    done
+      1    done as asked, and not good enough: refused by the gate, diverged, fell back
+      2    something given is wrong, or not there; one line says what to do
+      130  interrupted by Ctrl-C; what is finished is kept
+      143  terminated (SIGTERM); what is finished is kept
     """
 
 
@@ -75,32 +83,31 @@ def run(
 
 
 @cli.command()
-def recipes() -> None:
-    """List the packaged recipes."""
-    from pipeline import config
+@json_option
+def recipes(as_json: bool) -> None:
+    """List the packaged recipes; with --json also what their headers state, scores among it."""
+    from pipeline import headers
+    from pipeline.console import aligned
 
-    rows = [("RECIPE", "DATASET", "FAMILY", "STEPS", "WHAT IT DOES")]
-    for name in config.names():
-        recipe = config.load(name)
-        family, steps = recipe.model.family, str(recipe.train.steps)
-        rows.append((name, recipe.data.dataset, family, steps, recipe.description))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))
-        click.echo("  ".join(cells).rstrip())
+    found = headers.recipes()
+    rows = [["RECIPE", "DATASET", "FAMILY", "STEPS", "WHAT IT DOES"]]
+    keys = ("name", "dataset", "family", "steps", "description")
+    rows += [[str(recipe[key]) for key in keys] for recipe in found]
+    tell(found, aligned(rows), as_json)
 
 
 @cli.command()
 @click.argument("recipe")
 @_SET
-def show(recipe: str, overrides: tuple[str, ...]) -> None:
+@json_option
+def show(recipe: str, overrides: tuple[str, ...], as_json: bool) -> None:
     """Print a recipe as it would run, every default filled in (YAML)."""
     from pipeline import config
 
     resolved = config.load(recipe, overrides)
-    if recipe in config.names():
-        click.echo("\n".join(f"# {line}" for line in config.header(recipe).splitlines()))
-    click.echo(config.dump(resolved), nl=False)
+    header = config.header(recipe).splitlines() if recipe in config.names() else []
+    lines = [*(f"# {line}".rstrip() for line in header), *config.dump(resolved).splitlines()]
+    tell(resolved.model_dump(mode="json"), lines, as_json)
 
 
 @cli.command()
@@ -172,11 +179,13 @@ def generate(**options: Any) -> None:
 @_SET
 @_DATA
 @_OUTPUT
-def inspect(recipe: str, stage: str, **options: Any) -> None:
+@json_option
+def inspect(recipe: str, stage: str, as_json: bool, **options: Any) -> None:
     """Show items at one stage of a recipe: a table, and a contact sheet as PNG."""
     from pipeline.inspect import inspect_stage
 
-    click.echo(inspect_stage(recipe, stage, **options))
+    found, lines = inspect_stage(recipe, stage, **options)
+    tell(found, lines, as_json)
 
 
 COMMANDS = (
@@ -188,11 +197,13 @@ COMMANDS = (
     approve.approve,
     track.track,
     doctor.doctor,
+    complete.completion,
     *kubeflow.COMMANDS,
     *cluster.COMMANDS,
 )
 for _command in COMMANDS:
     cli.add_command(_command)
+complete.attach(cli)
 
 
 def main() -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import click
 
-from pipeline.console import quiet
+from pipeline.answers import json_option, tell
+from pipeline.console import aligned, quiet
 from pipeline.paths import RUNS, check_output, shown
 from trainer import progress
 from trainer.errors import Interrupted
@@ -22,16 +23,20 @@ def data() -> None:
 
 
 @data.command(name="list")
-def list_() -> None:
+@json_option
+def list_(as_json: bool) -> None:
     """List the data sets a recipe may name, with splits, licence and origin."""
     from components import datasets
 
+    found, lines = [], []
     for name in datasets.DATASETS:
         spec = datasets.get(name)
         splits = ", ".join(f"{split} {size:,}" for split, size in spec.splits.items())
-        click.echo(f"{name:14} {splits or 'splits of your own'}")
-        click.echo(f"{'':14} {spec.origin}")
-        click.echo(f"{'':14} licence: {spec.licence}")
+        lines.append(f"{name:14} {splits or 'splits of your own'}")
+        lines += [f"{'':14} {text}" for text in (spec.origin, f"licence: {spec.licence}")]
+        said = ("name", "version", "image_shape", "splits", "label_names", "licence", "origin")
+        found.append({key: getattr(spec, key) for key in said})
+    tell(found, lines, as_json)
 
 
 @data.command()
@@ -66,6 +71,7 @@ def prepare(
 @click.option("--out", metavar="PNG", help="Default: NAME.png")
 @click.option("--data-dir", metavar="DIR", help="Local folder or gs:// address. [runs/data]")
 @click.option("--folder", metavar="DIR", help="Your own folder (image_folder, coco_folder).")
+@json_option
 def show(
     name: str,
     split: str | None,
@@ -73,6 +79,7 @@ def show(
     out: str | None,
     data_dir: str | None,
     folder: str | None,
+    as_json: bool,
 ) -> None:
     """Show the first records of data set NAME: a table, and a contact sheet as PNG.
 
@@ -88,11 +95,8 @@ def show(
         items = contact_sheet.records(spec, data_dir or RUNS / "data", count, split)
     contact_sheet.sheet(items).save(target)
     header, rows = contact_sheet.table(items)
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    for row in (header, *rows):
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        click.echo("  ".join(cells).rstrip())
-    click.echo(f"sheet: {shown(target)}")
+    found = {"items": [item.facts for item in items], "sheet": str(target)}
+    tell(found, [*aligned([header, *rows]), f"sheet: {shown(target)}"], as_json)
 
 
 @contextlib.contextmanager

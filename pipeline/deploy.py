@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from pipeline.answers import json_option, tell
 from serving import flags
 from serving.options import Address
 
@@ -69,12 +70,18 @@ def versions() -> None:
 @versions.command("list")
 @_with(_PLACE)
 @click.option("--history", is_flag=True, help="Who did what, when and why.")
-def list_versions(history: bool, **place: Any) -> None:
+@json_option
+def list_versions(history: bool, as_json: bool, **place: Any) -> None:
     """List the versions with labels, state, size and scores."""
     from pipeline import operate
 
-    told = operate.history if history else operate.table
-    click.echo("\n".join(told(operate.Place(**place))))
+    where = operate.Place(**place)
+    if history:
+        events = where.destination().history()
+        tell(events, operate.history(events), as_json)
+    else:
+        found = operate.versions(where)
+        tell(found, operate.table(found), as_json)
 
 
 @versions.command()
@@ -130,11 +137,13 @@ def prune(keep: int, dry_run: bool, why: str, **place: Any) -> None:
 @click.command()
 @flags.asking("127.0.0.1:8500")
 @click.option("--model", "names", multiple=True, help="Default: the models of all recipes.")
-def models(target: Address, names: tuple[str, ...]) -> None:
+@json_option
+def models(target: Address, names: tuple[str, ...], as_json: bool) -> None:
     """Show what a server serves: models, versions, states and labels."""
     from pipeline import operate
 
-    click.echo("\n".join(operate.served(target, names)))
+    found = operate.served(target, names)
+    tell(found, operate.served_table(found), as_json)
 
 
 @click.command()

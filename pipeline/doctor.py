@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import os
 import platform
 import re
@@ -18,6 +17,7 @@ from typing import NamedTuple
 import click
 import psutil
 
+from pipeline.answers import json_option, tell
 from pipeline.paths import RUNS, shown
 
 LOCK = Path(__file__).parents[1] / "requirements.lock"
@@ -43,19 +43,18 @@ class Finding(NamedTuple):
 
 @click.command()
 @click.option("--data-dir", metavar="DIR", help="Prepared TFDS data. Default: runs/data.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+@json_option
 def doctor(data_dir: str | None, as_json: bool) -> None:
     """Check this machine: environment, disk, memory, ports, data, GPU, Docker, cluster.
 
     Exits with 2 when something is bad; what is only missing for optional parts is a note.
     """
     found = [finding for check in CHECKS for finding in check(data_dir)]
-    if as_json:
-        click.echo(json.dumps([finding._asdict() for finding in found], indent=2))
-    for finding in () if as_json else found:
-        click.echo(f"{finding.state:5}{finding.topic:12}{finding.text}")
-        if finding.remedy:
-            click.echo(f"{'':17}-> {finding.remedy}")
+    lines = []
+    for finding in found:
+        lines.append(f"{finding.state:5}{finding.topic:12}{finding.text}")
+        lines += [f"{'':17}-> {finding.remedy}"] if finding.remedy else []
+    tell([finding._asdict() for finding in found], lines, as_json)
     if any(finding.state == "bad" for finding in found):
         raise SystemExit(2)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import click
 
+from pipeline.answers import json_option, tell
 from pipeline.paths import RUNS, check_output, shown
 
 
@@ -13,23 +16,27 @@ def extractor() -> None:
 
 
 @extractor.command(name="list")
-def list_() -> None:
+@json_option
+def list_(as_json: bool) -> None:
     """List the packaged extractors with their cards: data, accuracy, features, fingerprint."""
     from components.metrics import extractors
 
+    cards, lines = [], []
     for name in extractors.names():
         card = extractors.read_card(name)
         size = (extractors.WEIGHTS / f"{name}.npz").stat().st_size // 1000
         shape = "x".join(map(str, card.image_shape or ()))
-        click.echo(f"{name:14} {card.name}, {card.feature_dim} features, {size} kB")
-        click.echo(
+        cards.append({"file": name, **dataclasses.asdict(card)})
+        lines.append(f"{name:14} {card.name}, {card.feature_dim} features, {size} kB")
+        lines.append(
             f"{'':14} {card.test_accuracy:.2%} of {card.test_images:,} held-out images of "
             f"{card.dataset} {card.version} ({shape}); trained on {card.train_images:,}"
         )
-        click.echo(f"{'':14} fingerprint {card.fingerprint[:16]}, made by: {card.remake}")
+        lines.append(f"{'':14} fingerprint {card.fingerprint[:16]}, made by: {card.remake}")
     own = f"{extractors.INCEPTION}:PATH"
-    click.echo(f"{own:14} the network of published FID figures, 2048 features")
-    click.echo(f"{'':14} its weights are not packaged: PATH is pytorch-fid's pt_inception-*.pth")
+    lines.append(f"{own:14} the network of published FID figures, 2048 features")
+    lines.append(f"{'':14} its weights are not packaged: PATH is pytorch-fid's pt_inception-*.pth")
+    tell(cards, lines, as_json)
 
 
 @extractor.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -35,7 +35,7 @@ def inspect_stage(
     overrides: tuple[str, ...],
     data_dir: str | None,
     output_dir: str | None,
-) -> str:
+) -> tuple[dict[str, Any], list[str]]:
     """Show `count` items of a recipe at a stage and write their contact sheet.
 
     Args:
@@ -50,7 +50,7 @@ def inspect_stage(
       output_dir: Output folder of the recipe's runs.
 
     Returns:
-      The table, and a line that names the PNG.
+      The items' facts and the PNG's path; the same as a table and a line.
 
     Raises:
       UserError: The stage needs a run that is not there, or the PNG cannot be written.
@@ -69,7 +69,8 @@ def inspect_stage(
 
         items = view(resolved, Paths.of(resolved.name, output_dir, data_dir), count)
         contact_sheet.sheet(items).save(target)
-    return "\n".join([*_lines(items), f"sheet: {shown(target)}"])
+    found = {"items": [item.facts for item in items], "sheet": str(target)}
+    return found, [*_lines(items), f"sheet: {shown(target)}"]
 
 
 def _views(recipe: Recipe) -> dict[str, View]:

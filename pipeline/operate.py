@@ -124,8 +124,8 @@ def scores(place: Place) -> Callable[[int], dict[str, float]]:
     return find
 
 
-def table(place: Place) -> list[str]:
-    """List a destination's versions: labels, state on the server, time, size, scores.
+def versions(place: Place) -> list[dict[str, Any]]:
+    """Describe a destination's versions: labels, state on the server, time, bytes, scores.
 
     Raises:
       UserError, ServingError: Nothing was pushed yet, or the server does not answer.
@@ -136,28 +136,41 @@ def table(place: Place) -> list[str]:
     if place.target:
         with Admin(place.target, to.model) as admin:
             states = {version: row.state for version, row in admin.states().items()}
+    return [
+        {
+            "version": version,
+            "labels": [label for label in LABELS if labels.get(label) == version],
+            "state": states.get(version, "not loaded" if states else "-"),
+            "pushed": datetime.fromtimestamp(path.stat().st_mtime).isoformat(timespec="seconds"),
+            "bytes": sum(file.stat().st_size for file in path.rglob("*") if file.is_file()),
+            "scores": found(version),
+        }
+        for version, path in known.items()
+    ]
+
+
+def table(found: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Put what `versions` found into columns."""
     rows = [["VERSION", "LABELS", "STATE", "PUSHED", "MB", "SCORES"]]
-    for version, path in known.items():
-        named = [label for label in LABELS if labels.get(label) == version]
-        pushed = datetime.fromtimestamp(path.stat().st_mtime).strftime("%Y-%m-%d %H:%M")
-        size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) / 1e6
-        figures = list(found(version).items())[:KEPT_SCORES]
+    for row in found:
+        figures = list(row["scores"].items())[:KEPT_SCORES]
         told = ", ".join(f"{name} {value:.3g}" for name, value in figures)
-        state = states.get(version, "not loaded" if states else "-")
-        rows.append([str(version), ",".join(named) or "-", state, pushed, f"{size:.1f}", told])
+        labels, pushed = ",".join(row["labels"]) or "-", row["pushed"][:16].replace("T", " ")
+        size = f"{row['bytes'] / 1e6:.1f}"
+        rows.append([str(row["version"]), labels, row["state"], pushed, size, told])
     return aligned(rows)
 
 
-def history(place: Place) -> list[str]:
-    """Tell what was done to a destination, oldest first, one line each."""
+def history(events: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Put what was done to a destination into columns, oldest first."""
     rows = [["TIME", "WHO", "ACTION", "VERSION", "WHY"]]
-    for line in place.destination().history():
+    for line in events:
         cells = (line["time"][:19], line["who"], line["action"], line["version"], line["why"])
         rows.append([str(cell) for cell in cells])
     return aligned(rows)
 
 
-def served(target: Address, models: Sequence[str]) -> list[str]:
+def served(target: Address, models: Sequence[str]) -> list[dict[str, Any]]:
     """Tell what a server serves: every version of each model, its state and labels.
 
     Args:
@@ -170,16 +183,27 @@ def served(target: Address, models: Sequence[str]) -> list[str]:
       ServingError: No server answers.
     """
     names = models or sorted({config.load(name).push.model_name for name in config.names()})
-    rows = [["MODEL", "VERSION", "STATE", "LABELS", "ERROR"]]
+    found: list[dict[str, Any]] = []
     for model in names:
         with Admin(target, model) as admin:
             states = admin.states()
             means = {label: admin.labelled(label) for label in LABELS} if states else {}
         for version, row in states.items():
-            named = ",".join(label for label in LABELS if means[label] == version) or "-"
-            rows.append([model, str(version), row.state, named, " ".join(row.error.split())])
-    if len(rows) == 1:
+            named = [label for label in LABELS if means[label] == version]
+            error = " ".join(row.error.split())
+            facts = {"model": model, "version": version, "state": row.state}
+            found.append({**facts, "labels": named, "error": error})
+    if not found:
         raise UserError(f"{target} serves none of: {', '.join(names)}; name others with --model")
+    return found
+
+
+def served_table(found: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Put what `served` found into columns."""
+    rows = [["MODEL", "VERSION", "STATE", "LABELS", "ERROR"]]
+    for row in found:
+        labels = ",".join(row["labels"]) or "-"
+        rows.append([row["model"], str(row["version"]), row["state"], labels, row["error"]])
     return aligned(rows)
 
 

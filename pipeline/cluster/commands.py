@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from pipeline.answers import json_option, tell
 from pipeline.cluster.options import access, cluster_of, recipe_settings
 from pipeline.cluster.schedule_commands import schedule
 from trainer.errors import RunFailed, UserError
@@ -66,27 +67,34 @@ def submit(
 @click.option("--wait", is_flag=True, help="Stay until it ends; exit code 1 when it failed.")
 @click.option("--poll", type=click.FloatRange(0.01), default=5.0, hidden=True)
 @access
-def status(run: str, wait: bool, poll: float, **place: Any) -> None:
+@json_option
+def status(run: str, wait: bool, poll: float, as_json: bool, **place: Any) -> None:
     """Show a run on a cluster, node by node: by its id, or a pipeline's newest run by name."""
     from pipeline.cluster import watch
 
     cluster = cluster_of(place)
     found = watch.find(cluster, run)
     names = watch.names_of(cluster, found)
-    click.echo(f"run      {cluster.link('runs', found.run_id)}")
     failed = ""
     if wait and found.state not in watch.OVER:
         try:
             found = watch.wait(cluster, found.run_id, poll)
         except RunFailed as error:
             found, failed = cluster.client.get_run(found.run_id), str(error)
-    click.echo(f"state    {found.state.lower()}, created {found.created_at:%Y-%m-%d %H:%M:%S %Z}")
-    click.echo("\n".join(watch.table(found, names)))
     if found.state in ("FAILED", "CANCELED"):
         failed = failed or watch.failure(found, names)
-        if wait:
-            raise RunFailed(failed)
-        click.echo(f"error    {failed}")
+    link = cluster.link("runs", found.run_id)
+    lines = [
+        f"run      {link}",
+        f"state    {found.state.lower()}, created {found.created_at:%Y-%m-%d %H:%M:%S %Z}",
+        *watch.table(found, names),
+        *([f"error    {failed}"] if failed and not wait else []),
+    ]
+    facts = {"run": found.run_id, "link": link, "state": found.state, "error": failed}
+    facts["nodes"] = [node._asdict() for node in watch.nodes(found, names)]
+    tell({**facts, "created": found.created_at.isoformat()}, lines, as_json)
+    if failed and wait:
+        raise RunFailed(failed)
 
 
 @click.command()

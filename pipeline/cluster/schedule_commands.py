@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pipeline.answers import json_option, tell
 from pipeline.cluster.options import access, cluster_of, resolve
+from pipeline.console import aligned
 from trainer.errors import UserError
 
 if TYPE_CHECKING:
@@ -73,18 +75,17 @@ def replace(**options: Any) -> None:
 @schedule.command("list")
 @click.argument("recipe")
 @access
-def list_(recipe: str, **place: Any) -> None:
+@json_option
+def list_(recipe: str, as_json: bool, **place: Any) -> None:
     """List the schedules of a recipe on a cluster."""
     from pipeline.cluster import schedules
 
     found = schedules.every(cluster_of(place), resolve(recipe, ()).name)
-    rows = [("NAME", "STATE", "WHEN", "PARAMETERS", "ID"), *map(schedules.row, found)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows if found else ():
-        cells = (text.ljust(width) for text, width in zip(row, widths, strict=True))
-        click.echo("  ".join(cells).rstrip())
-    if not found:
-        click.echo(f'no schedule yet: genvision schedule create {recipe} --cron "0 3 * * 1"')
+    head = ("NAME", "STATE", "WHEN", "PARAMETERS", "ID")
+    rows = [schedules.row(item) for item in found]
+    facts = [dict(zip(map(str.lower, head), row, strict=True)) for row in rows]
+    none_yet = [f'no schedule yet: genvision schedule create {recipe} --cron "0 3 * * 1"']
+    tell(facts, aligned([head, *rows]) if rows else none_yet, as_json)
 
 
 def _changing(function: Any) -> Any:

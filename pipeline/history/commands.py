@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
 
+from pipeline.answers import json_option, tell
+
 _OUTPUT = click.option("--output-dir", metavar="DIR", help="Default: runs/RECIPE.")
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
 
 @click.command()
 @click.argument("run", required=False, metavar="[RECIPE|RUN]")
 @click.option("--last", type=click.IntRange(1), default=20, show_default=True, help="Newest runs.")
 @_OUTPUT
-@_JSON
+@json_option
 def runs(run: str | None, last: int, output_dir: str | None, as_json: bool) -> None:
     """List runs: when, how long, cached or not, verdict, scores, pushed version.
 
@@ -23,7 +23,8 @@ def runs(run: str | None, last: int, output_dir: str | None, as_json: bool) -> N
     """
     from pipeline.history import show
 
-    _tell(show.runs(run, last, output_dir, as_json), as_json)
+    found = show.runs(run, last, output_dir, as_json)
+    tell(found, found, as_json)
 
 
 @click.command()
@@ -31,7 +32,7 @@ def runs(run: str | None, last: int, output_dir: str | None, as_json: bool) -> N
 @click.option("--out", default="compare.html", show_default=True, metavar="HTML")
 @click.option("--force", is_flag=True, help="Also figures of different extractors or data.")
 @_OUTPUT
-@_JSON
+@json_option
 def compare(names: tuple[str, ...], as_json: bool, **options: Any) -> None:
     """Compare runs: settings that differ, scores with errors, sample sheets in one HTML page.
 
@@ -39,13 +40,14 @@ def compare(names: tuple[str, ...], as_json: bool, **options: Any) -> None:
     """
     from pipeline.history.compare import compare_runs
 
-    _tell(compare_runs(names, as_json=as_json, **options), as_json)
+    found = compare_runs(names, as_json=as_json, **options)
+    tell(found, found, as_json)
 
 
 @click.command()
 @click.argument("model", metavar="RUN|VERSION|FOLDER")
 @_OUTPUT
-@_JSON
+@json_option
 def lineage(model: str, output_dir: str | None, as_json: bool) -> None:
     """Tell where a model comes from and where it went.
 
@@ -55,7 +57,7 @@ def lineage(model: str, output_dir: str | None, as_json: bool) -> None:
     from pipeline.history.trace import trace
 
     found = trace(model, output_dir)
-    _tell(found if as_json else [f"{key:9}{text}" for key, text in found.lines()], as_json)
+    tell(found, (f"{key:9}{text}" for key, text in found.lines()), as_json)
 
 
 @click.command()
@@ -81,7 +83,3 @@ def tensorboard(recipe: str, port: int, output_dir: str | None) -> None:
 
 
 COMMANDS = (runs, compare, lineage, report, tensorboard)
-
-
-def _tell(found: Any, as_json: bool) -> None:
-    click.echo(json.dumps(found, indent=2) if as_json else "\n".join(found))
