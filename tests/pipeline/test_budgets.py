@@ -17,7 +17,7 @@ def test_a_budget_is_the_recipe_with_other_settings(name: str) -> None:
     written = config.load(name)
     assert config.load(name, ["budget=cpu"]) == written
     if name == "digits_cgan":
-        with pytest.raises(UserError, match="unknown budget 'gpu': .*known: cpu$"):
+        with pytest.raises(UserError, match=r"unknown budget 'gpu': .*known: cpu$"):
             config.load(name, ["budget=gpu"])
         return
     large = config.load(name, ["budget=gpu", "train.batch_size=16"])
