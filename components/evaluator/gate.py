@@ -21,11 +21,19 @@ FIRST_RUN = "there is no deployed model to compare with: only the absolute bound
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """One reason in words; `passed` is None for a remark that decides nothing."""
+    """One reason in words; `passed` is None for a remark that decides nothing.
+
+    Attributes:
+      passed: Whether it holds.
+      text: The reason.
+      metric: Full name of the figure it is about, if it is about one.
+      relative: It is about the margin to the deployed model, not about a bound.
+    """
 
     passed: bool | None
     text: str
     metric: str | None = None
+    relative: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,6 +137,7 @@ def _relative(
             f"{name} was not measured for the deployed model ({_measured(baseline)}), so it is not "
             "compared: figures of another signature, extractor or count never are",
             name,
+            relative=True,
         )
     ours, theirs = scores[name], baseline[name]
     worse = ours.value - theirs.value
@@ -143,6 +152,7 @@ def _relative(
         f"{'not ' if passed else ''}worse by more than the margin of {share:.0%} "
         f"and the figures' error ({allowed + noise:.3g})",
         name,
+        relative=True,
     )
 
 

@@ -9,6 +9,7 @@ import jinja2
 
 from components import metrics
 from components.evaluator import curves
+from components.evaluator.gate import Check
 from components.metrics.evidence import Score
 
 
@@ -56,7 +57,6 @@ def rows(
     """
     if result.candidate is None:
         return []
-    failed = {check.metric for check in result.verdict.checks if check.passed is False}
     bounds = {bound.metric: bound for bound in result.settings.thresholds}
     columns = {"Deployed": result.baseline.scores} if result.baseline else {}
     others = {
@@ -73,12 +73,23 @@ def rows(
                 "score": score,
                 "others": {heading: of.get(base) for heading, of in others.items()},
                 "bound": bounds.get(name),
-                "checked": name in bounds or name in result.settings.margins,
-                "failed": name in failed,
+                "marks": (marks := _marks(result.verdict.checks, name)),
+                "failed": "fail" in marks.values(),
                 "headline": base in headlines or name in bounds,
             }
         )
     return found
+
+
+def _marks(checks: Sequence[Check], name: str) -> dict[str, str]:
+    """Return "pass" or "fail" for the columns of a figure that something was demanded in."""
+    marks: dict[str, str] = {}
+    for check in checks:
+        if check.metric == name and check.passed is not None:
+            column = "Deployed" if check.relative else "Bound"
+            if marks.get(column) != "fail":
+                marks[column] = "pass" if check.passed else "fail"
+    return marks
 
 
 def digits(value: float) -> str:

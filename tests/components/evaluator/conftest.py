@@ -35,7 +35,17 @@ def digits(tmp_path_factory):
 @pytest.fixture(scope="session")
 def examples(digits, tmp_path_factory):
     """Root of an Examples artifact with two shards per split."""
-    root = tmp_path_factory.mktemp("examples")
+    return make_examples(tmp_path_factory.mktemp("examples"), digits)
+
+
+@pytest.fixture(scope="session")
+def few_examples(digits, tmp_path_factory):
+    """The same with 100 training images and 40 held-out ones."""
+    few = {"train": [a[:100] for a in digits["train"]], "eval": [a[:40] for a in digits["eval"]]}
+    return make_examples(tmp_path_factory.mktemp("few"), few)
+
+
+def make_examples(root, digits):
     for split, (images, labels) in digits.items():
         write_examples(root, split, images, labels)
     fingerprint = hashlib.sha256(digits["train"][0].tobytes()).hexdigest()

@@ -128,6 +128,36 @@ def test_features_of_real_data_are_kept_and_reused(run, good, first, tmp_path):
     assert again.candidate.scores == first.candidate.scores
 
 
+def test_a_baseline_of_another_signature_is_compared_where_it_can_be(run, good, noisy):
+    """An unconditional model has no label accuracy: a remark; its distance is compared."""
+    result = run(
+        good,
+        baseline=noisy,
+        samples=100,
+        thresholds=(Bound(metric="recall", min=0.0),),
+        margins={"label_accuracy": 0.1, "fid": 0.1},
+    )
+    assert result.verdict.blessed, result.verdict.reasons
+    texts = [check.text for check in result.verdict.checks]
+    assert any("label_accuracy was not measured for the deployed model" in t for t in texts)
+    assert any("not worse by more than the margin" in t for t in texts)
+
+
+def test_an_eval_split_with_too_few_images_is_named(good, few_examples, in_memory, tmp_path):
+    with pytest.raises(UserError, match=r"split 'eval': 40 images are too few.*at least 65"):
+        evaluate(good, few_examples, settings(), in_memory, str(tmp_path / "scratch"))
+    assert not (tmp_path / "scratch").exists()
+
+
+def test_a_damaged_cache_is_made_anew(run, good, tmp_path, first):
+    run(good, cache=str(tmp_path))
+    whole = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    for path, content in whole.items():
+        path.write_bytes(content[:1000])
+    assert run(good, cache=str(tmp_path)).candidate.scores == first.candidate.scores
+    assert all(len(path.read_bytes()) == len(content) for path, content in whole.items())
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

@@ -20,7 +20,7 @@ CHROMIUM = next(
     ),
     None,
 )
-HEIGHT = 5000
+HEIGHT = 8000
 PAPER = {"light": (246, 247, 249), "dark": (17, 20, 26)}
 """Background colour of each theme, as in base.html's style sheet."""
 
