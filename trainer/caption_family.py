@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from trainer.caption_settings import CaptionConfig, CaptionModel
+from trainer.errors import UserError
 
 if TYPE_CHECKING:
     from trainer.caption_network import Captioner
@@ -30,10 +31,20 @@ class CaptionFamily:
     """Settings that its training takes."""
 
     def build(self, config: CaptionConfig, words: int) -> Captioner:
-        """Build the network for a vocabulary of `words` tokens, the reserved ones included."""
+        """Build the network for a vocabulary of `words` tokens, the reserved ones included.
+
+        Raises:
+          UserError: The settings do not fit together.
+        """
         from trainer import caption_network, encoders
+        from trainer.preprocessing import SPECIAL
 
         self.check(config.model)
+        if config.model.beam_width > words - len(SPECIAL):
+            raise UserError(
+                f"model.beam_width is {config.model.beam_width} and the vocabulary has "
+                f"{words - len(SPECIAL)} words: a beam cannot be wider"
+            )
         network = self.network(
             config.model,
             encoders.build(config.model),

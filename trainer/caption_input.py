@@ -19,6 +19,7 @@ from trainer.errors import UserError
 from trainer.preprocessing import PAD, UNKNOWN, encode, lookup
 
 READ_AT_ONCE = 64
+_STRINGS = tf.TensorSpec([None], tf.string)
 MOST_UNKNOWN = 0.5
 """Share of unknown words above which a vocabulary must have come from other data."""
 
@@ -58,10 +59,11 @@ def load(
         that belongs to other data.
     """
     table = lookup(vocabulary)
+    read = tf.function(lambda encoded: photos.try_read(encoded, side), input_signature=[_STRINGS])
     rows, counts = [], []
     pixels = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the map into it
     for position, batch in _batches(patterns, limit):
-        images, status = photos.try_read(tf.constant(batch[features.IMAGE]), side)
+        images, status = read(tf.constant(batch[features.IMAGE]))
         _check_items(data, batch, status.numpy(), position)
         pixels.write(images.numpy().tobytes())
         captions = tf.ragged.constant(batch[features.CAPTIONS], dtype=tf.string)

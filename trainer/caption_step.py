@@ -64,7 +64,7 @@ class CaptionStep:
         gradients = tape.gradient(objective, self.captioner.trainable_variables)
         gradients, norm = tf.clip_by_global_norm(gradients, self.settings.clip_norm)
         # Keras sums the replicas' gradients; the mean is wanted.
-        mean = [gradient / replicas for gradient in gradients]
+        mean = [tf.math.scalar_mul(1 / replicas, gradient) for gradient in gradients]
         rate = self.rate(self.optimizer.iterations)
         self.optimizer.apply(mean, self.captioner.trainable_variables)
         loss = tf.reduce_sum(caption_losses.token_losses(logits, targets) * share)
