@@ -2,7 +2,7 @@
 
     python tests/bench/bench_ingestion.py speed  --data-dir DIR [--dataset cifar10]
     python tests/bench/bench_ingestion.py memory --data-dir DIR [--scenes 8000]
-    python tests/bench/bench_ingestion.py real   --data-dir DIR
+    python tests/bench/bench_ingestion.py real   --data-dir DIR [--dataset NAME]
 
 Every measurement is a process of its own and begins behind its imports and the same work over ten
 records. `speed` repeats itself and takes the fastest; `start-up` is what ten records take then:
@@ -110,11 +110,12 @@ def memory(data_dir: str, scenes: int) -> None:
                 print(f"{line}{found['grown_mb']:13.1f}", flush=True)
 
 
-def real(data_dir: str) -> None:
-    """Send the real data sets through ingestion and data check, whole."""
+def real(data_dir: str, names: list[str]) -> None:
+    """Send real data sets through ingestion and data check, whole."""
     header = f"{'data set':15}{'split':7}{'in':>8}{'out':>8}{'payload MB':>12}"
     print(f"{header}{'ingest s':>10}{'rec/s':>9}{'check s':>9}")
-    for name, splits in REAL.items():
+    for name in names:
+        splits = REAL[name]
         with tempfile.TemporaryDirectory() as folder:
             few, whole = f"{folder}/few", f"{folder}/whole"
             warm = {"into": few, "limit": FEW}
@@ -152,16 +153,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=["speed", "memory", "real"])
     parser.add_argument("--data-dir", default="runs/data", help="prepared TFDS data")
-    parser.add_argument("--dataset", default="cifar10", help="for speed")
+    parser.add_argument("--dataset", choices=REAL, help="for speed (cifar10) and real (all)")
     parser.add_argument("--scenes", type=int, default=8000, help="for memory: the smaller size")
     given = parser.parse_args()
     where = str(Path(given.data_dir).resolve())
     if given.what == "speed":
-        speed(where, given.dataset)
+        speed(where, given.dataset or "cifar10")
     elif given.what == "memory":
         memory(where, given.scenes)
     else:
-        real(where)
+        real(where, [given.dataset] if given.dataset else list(REAL))
 
 
 if __name__ == "__main__":
