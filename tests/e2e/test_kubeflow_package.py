@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
-import subprocess
 import threading
 import time
 from pathlib import Path
@@ -12,9 +12,12 @@ from typing import Any
 
 import pytest
 
+from pipeline.runners.kubeflow import package_file
+from pipeline.runners.kubeflow.warm import WarmExecutor
+
 pytestmark = pytest.mark.slow
 
-STEPS = 240
+STEPS = 120
 EASY = "evaluate.thresholds=[{metric: fid_digits-cnn_500, max: 1000}]"
 SETTINGS = [
     *("train.steps_per_call=10", "evaluate.samples=500", EASY, "kubernetes.default.retries=1"),
@@ -22,23 +25,18 @@ SETTINGS = [
 ]
 
 
-class Preemption:
+class Preempted(WarmExecutor):
     """Takes the machine away from the trainer's first attempt, once it has really begun."""
 
-    def __init__(self, output: Path) -> None:
-        self._output = output
+    def _forked(self, name: str, attempt: int) -> None:
+        if (name, attempt) == ("trainer", 1):
+            threading.Thread(target=self._wait_and_stop, daemon=True).start()
 
-    def __call__(self, task: str, attempt: int, process: subprocess.Popen[bytes]) -> None:
-        if (task, attempt) == ("trainer", 1):
-            threading.Thread(target=self._wait_and_stop, args=[process], daemon=True).start()
-
-    def _wait_and_stop(self, process: subprocess.Popen[bytes]) -> None:
-        while process.poll() is None:
-            found = self._output.glob("checkpoints/*/run/metrics.jsonl")
-            if any(path.stat().st_size for path in found):
-                process.send_signal(signal.SIGTERM)
-                return
+    def _wait_and_stop(self) -> None:
+        pattern = "checkpoints/*/run/metrics.jsonl"
+        while not any(path.stat().st_size for path in self._folder.glob(pattern)):
             time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def with_settings(settings: list[str]) -> list[str]:
@@ -55,13 +53,8 @@ def package(genvision) -> Path:
     return genvision.folder / "p.yaml"
 
 
-def run(package: Path, output: Path, preempted: bool = False, **given: str) -> Any:
-    from pipeline.runners.kubeflow import package_file
-    from pipeline.runners.kubeflow.execute import Executor
-
-    found = package_file.read(package)
-    extra = {"started": Preemption(output)} if preempted else {}
-    return Executor(found, output, given, max_backoff_s=0.1, **extra).run()
+def run(package: Path, output: Path, **given: str) -> Any:
+    return Preempted(package_file.read(package), output, given, max_backoff_s=0.1).run()
 
 
 def log(execution: Any, task: str, attempt: int) -> str:
@@ -71,7 +64,7 @@ def log(execution: Any, task: str, attempt: int) -> str:
 @pytest.fixture(scope="module")
 def executed(genvision, package) -> Any:
     """The package with the step count given at the start, its trainer preempted on the way."""
-    execution = run(package, genvision.output, preempted=True, train_steps=str(STEPS))
+    execution = run(package, genvision.output, train_steps=str(STEPS))
     said = {name: task.state for name, task in execution.tasks.items()}
     assert execution.state == "SUCCEEDED", said
     return execution

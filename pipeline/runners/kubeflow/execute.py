@@ -252,10 +252,16 @@ def execute(
     given: Mapping[str, str],
     max_backoff_s: float = 5.0,
     tell: Callable[[str], None] = print,
+    warm: bool = False,
 ) -> Execution:
-    """Read a package, check it, and run it on this machine; see `Executor`."""
+    """Read a package, check it, and run it on this machine; see `Executor` and `WarmExecutor`."""
     package = package_file.read(path)
-    return Executor(package, folder, given, max_backoff_s, tell).run()
+    kind = Executor
+    if warm:
+        from pipeline.runners.kubeflow.warm import WarmExecutor
+
+        kind = WarmExecutor
+    return kind(package, folder, given, max_backoff_s, tell).run()
 
 
 def _wait(process: subprocess.Popen[bytes]) -> int:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,21 +10,17 @@ from typing import Any
 import pytest
 
 from pipeline.kubernetes import Kubernetes
-from pipeline.runners.kubeflow import finish, node, package_file
-from pipeline.runners.kubeflow.execute import Execution, Executor
+from pipeline.runners.kubeflow import package_file
+from pipeline.runners.kubeflow.execute import Execution
 from pipeline.runners.kubeflow.runner import KubeflowDagRunner, KubeflowDagRunnerConfig
 from pipeline.runners.kubeflow.runs import Run
+from pipeline.runners.kubeflow.warm import WarmExecutor
 
 sys.path.insert(0, str(Path(__file__).parent / "sample"))
 
-MODULES = {"pipeline.runners.kubeflow.node": node, "pipeline.runners.kubeflow.finish": finish}
 
-
-class Forked(Executor):
-    """An executor whose container commands run in forks of this process: no import, no wait.
-
-    Everything else, kill -9 included, is as with processes of their own.
-    """
+class Breaking(WarmExecutor):
+    """Runs a hook in the process of a task before its command, and keeps exit codes."""
 
     def __init__(
         self,
@@ -37,29 +31,11 @@ class Forked(Executor):
         super().__init__(*args)
         self._before, self._codes = before, codes
 
+    def _forked(self, name: str, attempt: int) -> None:
+        self._before.get((name, attempt), lambda: None)()
+
     def _attempt(self, name: str, attempt: int, command: list[str], container: Any) -> int:
-        pod = self._stage / name / f"attempt-{attempt}"
-        pod.mkdir(parents=True)
-        assert command[:2] == ["python", "-m"]
-        child = os.fork()
-        if child == 0:
-            code = 99
-            try:
-                log = os.open(pod / "log.txt", os.O_WRONLY | os.O_CREAT)
-                os.dup2(log, 1)
-                os.dup2(log, 2)
-                sys.stdout = sys.stderr = os.fdopen(log, "w", buffering=1)
-                os.chdir(pod)
-                self._before.get((name, attempt), lambda: None)()
-                code = MODULES[command[2]].main(command[3:])
-            except BaseException:
-                traceback.print_exc()
-            finally:
-                sys.stderr.flush()
-                os._exit(code)
-        status = os.waitpid(child, 0)[1]
-        code = os.waitstatus_to_exitcode(status)
-        self._codes[name, attempt] = code if code >= 0 else 128 - code
+        self._codes[name, attempt] = super()._attempt(name, attempt, command, container)
         return self._codes[name, attempt]
 
 
@@ -82,7 +58,7 @@ class Sample:
         """Run the package; `before` holds hooks by (task, attempt), `codes` takes exit codes."""
         package, out = package_file.read(self.path), self.folder / "out"
         hooks, ended = before or {}, {} if codes is None else codes
-        return Forked(package, out, given, 0.0, before=hooks, codes=ended).run()
+        return Breaking(package, out, given, 0.0, before=hooks, codes=ended).run()
 
     def run(self, execution: Execution) -> Run:
         """Look at what an execution left in ML Metadata."""

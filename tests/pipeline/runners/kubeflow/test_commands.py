@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from pipeline import cli
 from pipeline.runners.kubeflow import package_file
+from pipeline.runners.kubeflow.execute import SUCCEEDED, Executor
 
 COMPILE = ("compile", "digits_cgan", "--out", "package.yaml")
 
@@ -65,3 +66,20 @@ def test_a_wrong_parameter_runs_nothing(sample_in, tmp_path, monkeypatch) -> Non
 def test_the_seal_is_of_the_whole_text(sample_in) -> None:
     text = sample_in().path.read_text()
     assert text.count(package_file.SEAL) == 1 and text.splitlines()[-1].startswith("# sealed")
+
+
+@pytest.mark.slow
+def test_a_package_runs_by_processes_of_its_own(sample_in, monkeypatch) -> None:
+    """All but the exit task ran already, by forks; here both ways meet in one run's metadata."""
+    sample = sample_in()
+    sample.execute()
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent / "sample"))
+    package = package_file.read(sample.path)
+    for task in package.spec.components["comp-exit-handler-1"].dag.tasks.keys() - {"give"}:
+        del package.spec.components["comp-exit-handler-1"].dag.tasks[task]
+    execution = Executor(package, sample.folder / "out", {}, 0.0).run()
+    assert execution.state == SUCCEEDED
+    assert sample.run(execution).state("Give") == "cached"
+    assert "Give: cached in" in sample.log(execution, "give")
+    summary = execution.tasks["exit-report"].folder / "summary"
+    assert "| Give | cached |" in summary.read_text()
