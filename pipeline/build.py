@@ -11,6 +11,9 @@ from tfx.components import ExampleValidator, Pusher, StatisticsGen, Trainer, Tra
 from tfx.dsl.components.base.base_beam_component import BaseBeamComponent
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.dsl.components.common.resolver import Resolver
+from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import (
+    LatestBlessedModelStrategy,
+)
 from tfx.orchestration import pipeline
 from tfx.proto import pusher_pb2, trainer_pb2
 from tfx.types import BaseChannel, Channel, standard_artifacts
@@ -26,7 +29,7 @@ from pipeline import code, config
 from pipeline.captions import caption_transform
 from pipeline.nodes import IN_MEMORY_BEAM
 from pipeline.paths import Paths
-from pipeline.recipe import CaptionRecipe, Recipe
+from pipeline.recipe import CaptionRecipe, ImageRecipe, Recipe
 
 
 def create_pipeline(recipe: Recipe, paths: Paths) -> pipeline.Pipeline:
@@ -106,9 +109,17 @@ def _model_components(
     recipe: Recipe, paths: Paths, examples: BaseChannel, transform: Transform | None
 ) -> list[BaseNode]:
     """Wire training and judging, and what follows from the verdict."""
+    deployed = None
+    if isinstance(recipe, ImageRecipe) and recipe.train.warm_start:
+        deployed = Resolver(
+            strategy_class=LatestBlessedModelStrategy,
+            model=Channel(type=standard_artifacts.Model),
+            model_blessing=Channel(type=standard_artifacts.ModelBlessing),
+        ).with_id("WarmStartResolver")
     trainer = Trainer(
         run_fn="trainer.run_fn.run_fn",  # named, never imported
         examples=examples,
+        base_model=deployed.outputs["model"] if deployed else None,
         transform_graph=transform.outputs["transform_graph"] if transform else None,
         train_args=trainer_pb2.TrainArgs(splits=["train"]),
         eval_args=trainer_pb2.EvalArgs(splits=["eval"]),
@@ -129,7 +140,8 @@ def _model_components(
         cache_dir=str(paths.cache),
     )
     _keyed_by_code(evaluator, "components/metrics", "components/evaluator", "components/datasets")
-    return [trainer, baseline, evaluator, *_deploy_components(recipe, paths, trainer, evaluator)]
+    nodes = [*([deployed] if deployed else []), trainer, baseline, evaluator]
+    return [*nodes, *_deploy_components(recipe, paths, trainer, evaluator)]
 
 
 def _deploy_components(

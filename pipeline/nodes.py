@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.recipe import CaptionRecipe, Recipe
+from pipeline.recipe import CaptionRecipe, ImageRecipe, Recipe
 from trainer.errors import UserError, unknown_name
 
 NODES = (
@@ -12,6 +12,7 @@ NODES = (
     "ExampleValidator",
     "DataCheck",
     "Transform",
+    "WarmStartResolver",
     "Trainer",
     "BaselineResolver",
     "GenerativeEvaluator",
@@ -36,6 +37,7 @@ def of(recipe: Recipe) -> tuple[str, ...]:
     """Return the nodes of a recipe's runs, in order: not all recipes need every node."""
     needed = {
         "Transform": isinstance(recipe, CaptionRecipe),
+        "WarmStartResolver": isinstance(recipe, ImageRecipe) and recipe.train.warm_start,
         "Approval": recipe.approve.required,
     }
     return tuple(name for name in NODES if needed.get(name, True))

@@ -34,7 +34,7 @@ def begin(task: GanStep, model: str | None) -> None:
         return
     path = f"{model}/{EXTRA}/{NETWORKS}"
     try:
-        _checkpoint(task).restore(path).assert_existing_objects_matched().expect_partial()
+        _checkpoint(task).read(path).assert_existing_objects_matched().expect_partial()
     except tf.errors.NotFoundError:
         raise UserError(
             f"train.warm_start is true and the deployed model carries no networks: '{path}' is "

@@ -44,3 +44,14 @@ def test_a_wrong_range_is_refused(first: str | None, last: str | None, message: 
     with pytest.raises(UserError) as caught:
         nodes.check_range(config.load("digits_cgan"), first, last)
     assert message in str(caught.value)
+
+
+def test_a_warm_start_adds_the_search_for_the_deployed_model(tmp_path: Path) -> None:
+    from pipeline.build import create_pipeline
+
+    recipe = config.load("digits_cgan", ["train.warm_start=true"])
+    assert "WarmStartResolver" not in nodes.of(config.load("digits_cgan"))
+    wired = create_pipeline(recipe, Paths.of("digits_cgan", str(tmp_path / "out")))
+    assert {component.id for component in wired.components} == set(nodes.of(recipe))
+    (trainer,) = (component for component in wired.components if component.id == "Trainer")
+    assert "WarmStartResolver" in {upstream.id for upstream in trainer.upstream_nodes}
