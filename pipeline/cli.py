@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from pipeline import approve, complete, data, deploy, doctor, evaluate, extractor, track
+from pipeline import approve, caption, complete, data, deploy, doctor, evaluate, extractor, track
 from pipeline.answers import json_option, tell
 from pipeline.cluster import commands as cluster
 from pipeline.history import commands as history
@@ -189,6 +189,7 @@ def inspect(recipe: str, stage: str, as_json: bool, **options: Any) -> None:
 
 
 COMMANDS = (
+    caption.caption,
     data.data,
     extractor.extractor,
     evaluate.evaluate,

@@ -11,6 +11,7 @@ from PIL import Image
 
 from pipeline import config
 from pipeline.paths import Paths, check_output, shown
+from pipeline.recipe import Recipe
 from pipeline.served import check_pushed, server
 from serving.client import Client
 from serving.deployment import STABLE, Destination
@@ -56,12 +57,8 @@ def generate_sheet(
     check_output(Path(out) / "x.png" if Path(out).is_dir() else Path(out))
     model = resolved.push.model_name
     with contextlib.ExitStack() as stack:
-        where: Address | str | None = target
-        if where is None:
-            base = Paths.of(resolved.name, output_dir).serving(model)
-            where, version = _serve(stack, model, base, version)
+        where, chosen = served(stack, resolved, output_dir, target, version)
         client = stack.enter_context(Client(where, model))
-        chosen = int(version) if version and version.isdecimal() else version
         known = set(client.metadata(chosen)["generate"].inputs)
         wanted = (labels or range(len(names))) if "label" in known else ()
         seeds = list(range(seed, seed + count)) * max(1, len(wanted))
@@ -87,20 +84,33 @@ def check_labels(recipe: str, labels: Iterable[int], names: Sequence[str]) -> No
         )
 
 
-def _serve(
-    stack: contextlib.ExitStack, model: str, base: Path, version: str | None
-) -> tuple[str, str | None]:
-    """Start the embedded server on what has labels, else on the newest version.
+def served(
+    stack: contextlib.ExitStack,
+    recipe: Recipe,
+    output_dir: str | None,
+    target: Address | None,
+    version: str | None,
+) -> tuple[Address | str, int | str | None]:
+    """Find the server to ask, and the version: the embedded one is started if none is named.
 
     Returns:
-      Its address, and the version to ask for: stable, if there is one and nothing else was named.
+      Its address, and the version to ask for: of the embedded server stable, if there is one and
+      nothing else was named.
+
+    Raises:
+      UserError: Nothing was pushed yet.
     """
-    check_pushed(model, base)
-    to = Destination.of(model, base)
-    labels = to.labels()
-    file = to.followed() if labels else None
-    target = stack.enter_context(server(model, base, config_file=file))
-    return target, version or (STABLE if STABLE in labels else None)
+    where: Address | str | None = target
+    if where is None:
+        model = recipe.push.model_name
+        base = Paths.of(recipe.name, output_dir).serving(model)
+        check_pushed(model, base)
+        to = Destination.of(model, base)
+        labels = to.labels()
+        file = to.followed() if labels else None
+        where = stack.enter_context(server(model, base, config_file=file))
+        version = version or (STABLE if STABLE in labels else None)
+    return where, int(version) if version and version.isdecimal() else version
 
 
 def _write_files(folder: Path, images: np.ndarray, seeds: list[int], labels: list[int]) -> None:
