@@ -5,8 +5,9 @@ Runners only call it; local and Kubeflow runs therefore have the same nodes.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ml_metadata.proto.metadata_store_pb2 import ConnectionConfig, SqliteMetadataSourceConfig
-from tensorflow_data_validation import StatsOptions
 from tfx.components import ExampleValidator, Pusher, StatisticsGen, Trainer, Transform
 from tfx.dsl.components.base.base_beam_component import BaseBeamComponent
 from tfx.dsl.components.base.base_node import BaseNode
@@ -68,6 +69,9 @@ def _components(recipe: Recipe, paths: Paths) -> list[BaseNode]:
 
 def statistics_options() -> StatsOptions:
     """Return how statistics are taken: by sketches, whose memory does not grow with the data."""
+    # Not at the top: this release can be imported only after TFX, which stands in for what it lacks.
+    from tensorflow_data_validation import StatsOptions
+
     return StatsOptions(use_sketch_based_topk_uniques=True)
 
 
