@@ -13,13 +13,14 @@ import json, sys
 import apache_beam as beam
 from components.evaluator.evaluate import evaluate
 from components.evaluator.settings import Evaluation
-model, examples, scratch, workers, batch = sys.argv[1:]
+model, examples, scratch, cache, workers, batch = sys.argv[1:]
 arguments = ["--runner=FnApiRunner", "--sdk_container_image=none"]
 if workers != "1":
     arguments += [f"--direct_num_workers={workers}", "--direct_running_mode=multi_processing"]
 if __name__ == "__main__":
     settings = Evaluation(extractor="digits", samples=500, batch_size=int(batch))
-    result = evaluate(model, examples, settings, lambda: beam.Pipeline(argv=arguments), scratch)
+    make = lambda: beam.Pipeline(argv=arguments)
+    result = evaluate(model, examples, settings, make, scratch, cache)
     scores = result.candidate.scores.items()
     print(json.dumps({name: [score.value, score.error] for name, score in scores}))
 """
@@ -35,12 +36,9 @@ def score(good, examples, tmp_path_factory):
 
     def run(workers, batch):
         scratch = folder / f"scratch-{workers}-{batch}"
-        done = subprocess.run(
-            [sys.executable, program, good, examples, scratch, str(workers), str(batch)],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        given = [good, examples, scratch, folder / "cache", workers, batch]
+        command = [sys.executable, program, *map(str, given)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr[-2000:]
         return json.loads(done.stdout.splitlines()[-1])
 
