@@ -2,7 +2,7 @@
 
 A distance counts only beyond what chance does to samples of these sizes: three standard errors
 for shares and means, and for new words the share that Good (1953, "The population frequencies of
-species") expects unseen: words seen once over all words.
+species") expects unseen: words of one example alone over all examples' words.
 """
 
 from __future__ import annotations

@@ -27,7 +27,8 @@ class Summary:
       means: Mean of an image, rounded -> how often; what chance does to `total` shows here.
       labels: Class index -> how often.
       lengths: Words of a caption -> how often.
-      words: Word of the captions -> how often.
+      words: Word of the captions -> in how many examples: sentences about one image repeat words,
+        so only examples are independent of each other.
     """
 
     records: int = 0
@@ -52,11 +53,11 @@ class Summary:
             _count(self.means, str(mean), 1, judged.identity)
         if judged.label is not None:
             _count(self.labels, str(judged.label), 1, judged.identity)
-        for caption in judged.captions:
-            spoken = words(caption)
-            _count(self.lengths, str(len(spoken)), 1, judged.identity)
-            for word in spoken:
-                _count(self.words, word, 1, judged.identity)
+        spoken = [words(caption) for caption in judged.captions]
+        for sentence in spoken:
+            _count(self.lengths, str(len(sentence)), 1, judged.identity)
+        for word in sorted({word for sentence in spoken for word in sentence}):
+            _count(self.words, word, 1, judged.identity)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values, keys sorted."""

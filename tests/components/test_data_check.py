@@ -426,3 +426,17 @@ def test_several_worker_processes_find_the_same(check, monkeypatch):
     kinds = {anomaly["kind"] for anomaly in found[0][0]["anomalies"]}
     assert kinds == {"corrupt", "duplicates", "skew"}
     assert found[0] == found[1]
+
+
+def test_sentences_that_repeat_their_images_words_are_no_drift(check):
+    """Twelve images of twelve things each: that eval shows others is what train lets expect."""
+
+    def things(split: str) -> list[tf.train.Example]:
+        examples = captioned(split)[:12]
+        for number, example in enumerate(examples):
+            own = f"a {split}{number}thing on the {split}{number}place".encode()
+            example.features.feature["captions"].bytes_list.value[:] = [own] * 5
+        return examples
+
+    report = check({"train": things("train"), "eval": things("eval")}, "coco_captions")
+    assert report["anomalies"] == []
