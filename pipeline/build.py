@@ -32,6 +32,9 @@ from pipeline.nodes import IN_MEMORY_BEAM
 from pipeline.paths import Paths
 from pipeline.recipe import CaptionRecipe, ImageRecipe, Recipe
 
+if TYPE_CHECKING:
+    from tensorflow_data_validation import StatsOptions
+
 
 def create_pipeline(recipe: Recipe, paths: Paths) -> pipeline.Pipeline:
     """Wire the components of a run.
@@ -69,7 +72,7 @@ def _components(recipe: Recipe, paths: Paths) -> list[BaseNode]:
 
 def statistics_options() -> StatsOptions:
     """Return how statistics are taken: by sketches, whose memory does not grow with the data."""
-    # Not at the top: this release can be imported only after TFX, which stands in for what it lacks.
+    # Not at the top: it can be imported only after TFX, which stands in for what it lacks.
     from tensorflow_data_validation import StatsOptions
 
     return StatsOptions(use_sketch_based_topk_uniques=True)
