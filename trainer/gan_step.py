@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from trainer import draw, runtime
+from trainer.adam import FusedAdam
 from trainer.augment import augment
 from trainer.gan_settings import WITH_TARGETS, GanConfig
 from trainer.losses import LOSSES, gradient_penalty, r1_penalty
@@ -61,7 +62,7 @@ class GanStep:
 
     def _adam(self, rate: float, network: keras.Model) -> keras.optimizers.Optimizer:
         train = self.config.train
-        adam = keras.optimizers.Adam(
+        adam = FusedAdam(
             rate,
             train.beta_1,
             train.beta_2,

@@ -1,7 +1,7 @@
 """DCGAN of the literature that grows by repeating pixels and convolving (Odena et al. 2016).
 
-Nearest-neighbour upsampling followed by a 3x3 convolution has no uneven overlap; on a CPU it takes
-2.25 times the multiplications of a transposed convolution of kernel 4.
+Nearest-neighbour upsampling followed by a 3x3 convolution has no uneven overlap. Done as it is said
+it takes 2.25 times the multiplications that its result needs; `parts.UpsampledConv2D` saves them.
 """
 
 from __future__ import annotations
@@ -25,8 +25,7 @@ def build_generator(model: GanModel, data: DataSettings) -> keras.Model:
     x = layers.ReLU()(layers.Dense(side * side * first)(noise))
     x = layers.Reshape((side, side, first))(x)
     for channels in rest:
-        x = layers.Conv2D(channels, 3, padding="same")(layers.UpSampling2D()(x))
-        x = layers.ReLU()(parts.batch_norm()(x))
+        x = layers.ReLU()(parts.batch_norm()(parts.UpsampledConv2D(channels)(x)))
     return keras.Model([noise, label], parts.to_image(x, data), name="generator")
 
 
