@@ -1,0 +1,197 @@
+"""Features to FID against pytorch-fid's functions, and what an evaluation spends its time on.
+
+python tests/bench/bench_evaluation.py [--rows 50000]
+python tests/bench/bench_evaluation.py --model DIR --examples DIR [--samples 4000]
+
+Figures are ratios within one run; processor seconds, which other work on the machine leaves alone,
+stand beside those of the clock. Without pytorch-fid its two steps are done with its own calls:
+np.mean and np.cov over all rows, and scipy.linalg.sqrtm of the product of the covariances.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+BATCH, DIM = 250, 2048
+
+
+def feature_batches(rows: int, seed: int):
+    """Yield float32[250,2048], correlated and with a mean, as network features are."""
+    rng = np.random.default_rng(seed)
+    mix = rng.normal(size=(64, DIM)).astype(np.float32)
+    for _ in range(0, rows, BATCH):
+        inner = rng.normal(0.1 * seed, 1, size=(BATCH, 64)).astype(np.float32)
+        yield np.maximum(inner @ mix / 8 + rng.normal(size=(BATCH, DIM)).astype(np.float32), 0)
+
+
+class Stopwatch:
+    """Adds up the time of its `with` blocks."""
+
+    def __init__(self) -> None:
+        self.seconds = self.cpu = 0.0
+
+    def __enter__(self) -> None:
+        self._began = time.monotonic(), time.process_time()
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds += time.monotonic() - self._began[0]
+        self.cpu += time.process_time() - self._began[1]
+
+
+def ours(rows: int) -> dict[str, float]:
+    """Merge statistics batch by batch; the rows are never together in memory."""
+    from components.metrics.frechet import frechet_distance
+    from components.metrics.moments import Moments
+
+    watch, sides = Stopwatch(), []
+    for seed in (1, 2):
+        merged = Moments.empty(DIM)
+        for batch in feature_batches(rows, seed):
+            with watch:
+                merged = merged.merge(Moments.of(batch))
+        sides.append(merged)
+    with watch:
+        value = frechet_distance(*sides)
+    return {"fid": value, "seconds": watch.seconds, "cpu": watch.cpu}
+
+
+def theirs(rows: int) -> dict[str, float]:
+    """Collect all rows, then pytorch-fid's mean, covariance and distance."""
+    try:
+        from pytorch_fid.fid_score import calculate_frechet_distance as distance
+    except ImportError:
+        distance = _distance
+    watch, sides = Stopwatch(), []
+    for seed in (1, 2):
+        features = np.empty((rows, DIM))
+        for number, batch in enumerate(feature_batches(rows, seed)):
+            features[number * BATCH : (number + 1) * BATCH] = batch
+        with watch:
+            sides += [np.mean(features, axis=0), np.cov(features, rowvar=False)]
+    with watch:
+        value = float(distance(*sides))
+    return {"fid": value, "seconds": watch.seconds, "cpu": watch.cpu}
+
+
+def _distance(mean_a, cov_a, mean_b, cov_b) -> float:
+    import scipy.linalg
+
+    root = scipy.linalg.sqrtm(cov_a @ cov_b)
+    delta = mean_a - mean_b
+    return float(delta @ delta + np.trace(cov_a) + np.trace(cov_b) - 2 * np.trace(root).real)
+
+
+def images(samples: int, workers: int) -> dict[str, float]:
+    """Evaluate a generator on the digits; time it whole, and its model and extractor alone."""
+    import apache_beam as beam
+
+    from components.evaluator.contract import Generator
+    from components.evaluator.evaluate import evaluate
+    from components.evaluator.settings import Evaluation
+    from components.metrics import extractors
+
+    folder = Path(os.environ["BENCH_FOLDER"])
+    arguments = ["--runner=FnApiRunner", "--sdk_container_image=none"]
+    if workers > 1:
+        arguments += [f"--direct_num_workers={workers}", "--direct_running_mode=multi_processing"]
+    settings = Evaluation(extractor="digits", samples=samples)
+
+    def run(count: int) -> float:
+        began = time.monotonic()
+        evaluate(
+            str(folder / "model"),
+            str(folder / "examples"),
+            settings.model_copy(update={"samples": count}),
+            lambda: beam.Pipeline(argv=arguments),
+            str(folder / f"scratch-{workers}"),
+            str(folder / "cache"),
+        )
+        return time.monotonic() - began
+
+    run(BATCH)  # fills the cache of the real data's features, as a run before it would have
+    whole = run(samples)
+    generator, extractor = Generator(str(folder / "model")), extractors.load("digits")
+    seeds = np.arange(BATCH)
+    extractor(generator(seeds, seeds % 10))
+    began = time.monotonic()
+    for start in range(0, samples, BATCH):
+        extractor(generator(seeds + start, seeds % 10))
+    return {"seconds": whole, "compute": time.monotonic() - began, "per_second": samples / whole}
+
+
+def main() -> None:
+    """Run the parts, each in a process of its own so that its peak memory is its own."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=50_000)
+    parser.add_argument("--samples", type=int, default=4000)
+    parser.add_argument("--model", help="SavedModel of digits to evaluate")
+    parser.add_argument("--examples", help="Examples artifact of digits")
+    parser.add_argument("--part", help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.part:
+        name, *numbers = given.part.split(":")
+        found = {"ours": ours, "theirs": theirs, "images": images}[name](*map(int, numbers))
+        found["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        print(json.dumps(found))
+        return
+    if given.model and given.examples:
+        report_images(given.samples, given.model, given.examples)
+    else:
+        report_fid(given.rows)
+
+
+def part(spec: str, **environment: str) -> dict[str, float]:
+    """Run one part in a fresh process."""
+    done = subprocess.run(
+        [sys.executable, __file__, "--part", spec],
+        stdout=subprocess.PIPE,
+        env={**os.environ, **environment},
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def report_fid(rows: int) -> None:
+    """Print both sides' figure, seconds and peak memory, at `rows` and at a fifth of them."""
+    few, mine = part(f"ours:{rows // 5}"), part(f"ours:{rows}")
+    other = part(f"theirs:{rows}")
+    relative = abs(mine["fid"] - other["fid"]) / abs(other["fid"])
+    print(f"{rows:,} x {DIM} features on each side")
+    for name, found in (("ours", mine), ("pytorch-fid", other)):
+        print(
+            f"  {name:12} {found['seconds']:7.1f} s, {found['cpu']:7.1f} s of processor  "
+            f"{found['peak_mb']:7.0f} MB  {found['fid']:.9f}"
+        )
+    ratios = [other[clock] / mine[clock] for clock in ("seconds", "cpu")]
+    print(f"  relative difference {relative:.1e}, {ratios[0]:.2f} times as fast", end="")
+    print(f", {ratios[1]:.2f} times by processor seconds")
+    print(f"  ours at {rows // 5:,} rows: {few['peak_mb']:.0f} MB")
+
+
+def report_images(samples: int, model: str, examples: str) -> None:
+    """Print the whole evaluation's rate and the share that is model and extractor, per worker."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "model").symlink_to(Path(model).resolve())
+        (Path(folder) / "examples").symlink_to(Path(examples).resolve())
+        for workers in (1, 2):
+            found = part(f"images:{samples}:{workers}", BENCH_FOLDER=folder)
+            print(
+                f"{workers} workers {found['seconds']:.1f} s, {found['per_second']:.0f} images/s; "
+                f"model and extractor alone {found['compute']:.1f} s, "
+                f"{found['compute'] / found['seconds']:.0%} of it"
+            )
+
+
+if __name__ == "__main__":
+    main()
