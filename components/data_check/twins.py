@@ -43,7 +43,8 @@ class Runs:
 
     def __init__(self, report: str, split: str, shard: str) -> None:
         self._base = f"{report}/{FOLDER}/{split}-{shard}"
-        self._split, self._rows, self._written = split, [], 0
+        self._split, self._written = split, 0
+        self._rows: list[str] = []
         tf.io.gfile.makedirs(f"{report}/{FOLDER}")
 
     def add(self, digest: str, identity: str) -> None:
