@@ -38,8 +38,8 @@ def completion(shell: str) -> None:
     click.echo(kind(root, {}, "genvision", VARIABLE).source())
 
 
-class Words(click.types.StringParamType):
-    """Text of which a completer knows good examples; every other text is taken as well."""
+class _Completed(click.ParamType):
+    """A type that a completer knows good examples of; all else is taken as before."""
 
     def __init__(self, complete: Completer) -> None:
         self._complete = complete
@@ -52,17 +52,29 @@ class Words(click.types.StringParamType):
         return [w if isinstance(w, CompletionItem) else CompletionItem(w) for w in found]
 
 
+class Words(_Completed, click.types.StringParamType):
+    """Text."""
+
+
+class Numbers(_Completed, click.types.IntParamType):
+    """Whole numbers."""
+
+
+KINDS: dict[type, type[_Completed]] = {
+    click.types.StringParamType: Words,
+    click.types.IntParamType: Numbers,
+}
+
+
 def attach(root: click.Group) -> None:
-    """Give every parameter of plain text its completer, by its name or by what it stands for."""
+    """Give every plain parameter its completer, by its name or by what it stands for."""
     for path, command in _commands(root, ""):
         for param in command.params:
-            if type(param.type) is not click.types.StringParamType:
-                continue
             metavar = param.metavar or ""
             known = f"{path} {param.name}", param.name or "", metavar.partition("|")[0]
             complete = next((COMPLETERS[key] for key in known if key in COMPLETERS), None)
-            if complete:
-                param.type = Words(complete)
+            if complete and type(param.type) in KINDS:
+                param.type = KINDS[type(param.type)](complete)
 
 
 def _commands(group: click.Group, path: str) -> Iterable[tuple[str, click.Command]]:
