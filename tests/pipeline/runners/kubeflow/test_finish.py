@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
-import types
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -15,49 +17,49 @@ ENDING = Ending(False, "digits: run 1 failed", {"Trainer": "failed"}, ["Trainer 
 
 
 @pytest.fixture
-def apprise(monkeypatch: pytest.MonkeyPatch):
-    """A module in Apprise's place that keeps what it is given."""
-    sent = types.SimpleNamespace(urls=[], messages=[])
+def hook():
+    """A chat's web hook on loopback that keeps what it is sent; Apprise itself sends it."""
+    taken: list[dict[str, str]] = []
 
-    class Apprise:
-        def add(self, url: str) -> bool:
-            sent.urls.append(url)
-            return url.startswith("chat://")
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            taken.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200 if self.path != "/refuse" else 500)
+            self.end_headers()
 
-        def notify(self, **message: str) -> bool:
-            sent.messages.append(message)
-            return True
+        def log_message(self, *_: object) -> None:
+            pass
 
-    module = types.ModuleType("apprise")
-    module.Apprise = Apprise  # type: ignore[attr-defined]
-    module.NotifyType = types.SimpleNamespace(SUCCESS="success", FAILURE="failure")  # type: ignore[attr-defined]
-    module.NotifyFormat = types.SimpleNamespace(MARKDOWN="markdown")  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "apprise", module)
-    return sent
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hook) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"json://127.0.0.1:{server.server_address[1]}", taken
+        server.shutdown()
 
 
-def test_all_addresses_get_the_whole_message(apprise, monkeypatch) -> None:
-    monkeypatch.setenv(NOTIFY_URLS, "chat://one\nchat://two\n")
+def test_all_addresses_get_the_whole_message(hook, monkeypatch) -> None:
+    url, taken = hook
+    monkeypatch.setenv(NOTIFY_URLS, f"{url}/one\n{url}/two\n")
     assert notify(ENDING)
-    assert apprise.urls == ["chat://one", "chat://two"]
-    (message,) = apprise.messages
-    assert message["title"] == "digits: run 1 failed" and message["notify_type"] == "failure"
-    assert "- Trainer failed: boom" in message["body"]
-    assert "| Trainer | failed |" in message["body"]
+    assert [message["title"] for message in taken] == ["digits: run 1 failed"] * 2
+    assert taken[0]["type"] == "failure"
+    assert "- Trainer failed: boom" in taken[0]["message"]
+    assert "| Trainer | failed |" in taken[0]["message"]
 
 
 def test_an_address_that_is_not_taken_is_said_without_repeating_it(
-    apprise, monkeypatch, capsys
+    hook, monkeypatch, capsys
 ) -> None:
-    monkeypatch.setenv(NOTIFY_URLS, "wrong://hunter2")
-    assert not notify(ENDING)
-    said = capsys.readouterr().err
-    assert "not all of 1 addresses took it" in said and "hunter2" not in said
+    for url in ("wrong://hunter2", f"{hook[0]}/refuse?token=hunter2"):
+        monkeypatch.setenv(NOTIFY_URLS, url)
+        assert not notify(ENDING)
+        said = capsys.readouterr().err
+        assert "not all of 1 addresses took it" in said and "hunter2" not in said
 
 
-def test_without_addresses_nothing_is_sent(apprise, monkeypatch) -> None:
+def test_without_addresses_nothing_is_sent(hook, monkeypatch) -> None:
     monkeypatch.delenv(NOTIFY_URLS, raising=False)
-    assert not notify(ENDING) and apprise.messages == []
+    assert not notify(ENDING) and hook[1] == []
 
 
 def test_without_apprise_the_log_says_what_to_install(monkeypatch, capsys) -> None:
