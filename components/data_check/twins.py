@@ -26,14 +26,14 @@ class Twins(NamedTuple):
     Attributes:
       split: The later split.
       other: The earlier one.
-      count: Records of `split` concerned.
+      records: Records of `split` concerned.
       example: Smallest id of these.
       twin: Id of the same picture in `other`.
     """
 
     split: str
     other: str
-    count: int
+    records: int
     example: str
     twin: str
 
@@ -79,9 +79,9 @@ def find(report: str, splits: list[str]) -> list[Twins]:
     found: dict[tuple[str, str], Twins] = {}
     for _, same in itertools.groupby(rows, key=lambda row: row[0]):
         for one in _of_one_picture(same, splits):
-            known = found.get(one[:2], one._replace(count=0))
+            known = found.get(one[:2], one._replace(records=0))
             smaller = min(known, one, key=lambda twins: twins.example)
-            found[one[:2]] = smaller._replace(count=known.count + one.count)
+            found[one[:2]] = smaller._replace(records=known.records + one.records)
     for run in runs:
         run.close()
     tf.io.gfile.rmtree(folder)

@@ -101,11 +101,11 @@ def _duplicates(measured: Measured, checks: Checks) -> list[Anomaly]:
             "duplicates",
             IMAGE,
             twins.split,
-            twins.count,
+            twins.records,
             records[twins.split],
             f"also in split {twins.other}, as {twins.twin} there",
             twins.example,
-            tolerated=twins.count <= checks.duplicate_share * records[twins.split],
+            tolerated=twins.records <= checks.duplicate_share * records[twins.split],
         )
         for twins in measured.duplicates
     ]
