@@ -15,10 +15,6 @@ WARM = (
     "train.warm_start: every push changes the model that the next training begins with, so on a "
     "cluster every start trains; on this machine (--local) the data are looked at first"
 )
-FOLDER = (
-    "data.folder is looked at when the recipe is compiled: after its files change, `genvision "
-    "submit --upload-only` lets the next start see them; with no new data nothing is trained"
-)
 SKIPPED = "training skipped: no new data and no drift"
 DATA_END = "DataCheck"
 """Last of the nodes that look at the data alone."""
@@ -30,7 +26,7 @@ def gate(recipe: Recipe, local: bool) -> str:
         return NO_GATE
     if not local and getattr(recipe.train, "warm_start", False):
         return WARM
-    return FOLDER if not local and recipe.data.folder else GATE
+    return GATE
 
 
 def retrain(recipe: Recipe, paths: Paths) -> str:

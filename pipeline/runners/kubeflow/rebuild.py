@@ -71,7 +71,13 @@ def paths(recipe: Recipe) -> Paths:
 
 
 def changed(content: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
-    """Tell whether a run was given other values than the package was compiled with."""
+    """Tell whether a run must be wired anew: other values than compiled with, or an own folder.
+
+    The files of one's own folder are part of the wiring (their fingerprint is), and a recurring run
+    must see those that came after its package was compiled.
+    """
+    if content["recipe"]["data"].get("folder"):
+        return True
     defaults = {p.name: p.default for p in _chosen(content)} | content["folders"]
     return any(name in given and given[name] != value for name, value in defaults.items())
 
