@@ -114,7 +114,7 @@ def caption_photos(
         )
     files = {name: _read(name) for name in photos}
     if attention:
-        check_output(Path(attention))
+        check_output(Path(attention), "--attention")
     with contextlib.ExitStack() as stack:
         where, chosen = served(stack, resolved, output_dir, target, version)
         client = stack.enter_context(Client(where, resolved.push.model_name))

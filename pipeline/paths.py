@@ -81,13 +81,13 @@ class Paths:
             )
 
 
-def check_output(file: Path) -> None:
-    """Raise UserError when a file named with --out cannot be written; before any work is done."""
+def check_output(file: Path, option: str = "--out") -> None:
+    """Raise UserError when a file named with `option` cannot be written; before work is done."""
     folder = file.resolve().parent
     if not folder.is_dir():
-        raise UserError(f"--out {file}: there is no folder '{folder}'; make it or name another")
+        raise UserError(f"{option} {file}: there is no folder '{folder}'; make it or name another")
     if file.is_dir() or not os.access(folder, os.W_OK):
-        raise UserError(f"--out {file}: it cannot be written; name a file in a folder of yours")
+        raise UserError(f"{option} {file}: it cannot be written; name a file in a folder of yours")
 
 
 def shown(path: str | Path) -> str:
