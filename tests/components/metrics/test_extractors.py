@@ -15,7 +15,7 @@ from components.metrics.train_extractor import BUDGETS, Budget, measure, read, s
 from pipeline.extractor import extractor as extractor_command
 from trainer.errors import UserError
 
-BUNDLED = {"digits": 0.985, "mnist": 0.992, "fashion_mnist": 0.915}
+BUNDLED = {"digits": 0.985, "mnist": 0.992, "fashion_mnist": 0.915, "cifar10": 0.78}
 """Packaged extractor -> least accuracy on held-out images."""
 
 
@@ -117,7 +117,7 @@ def test_every_packaged_extractor_is_as_good_and_small_as_promised(name):
     assert (
         card.test_accuracy >= BUNDLED[name] and card.remake == f"genvision extractor train {name}"
     )
-    assert path.stat().st_size < 400_000
+    assert path.stat().st_size < 600_000
     loaded = extractors.load(name)
     features, probabilities = loaded(np.zeros((2, *card.image_shape), np.uint8))
     assert features.shape == (2, card.feature_dim) and probabilities.shape == (2, card.classes)
