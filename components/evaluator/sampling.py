@@ -9,7 +9,9 @@ from typing import Any
 
 import apache_beam as beam
 import numpy as np
+from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.shared import Shared
+from apache_beam.utils.windowed_value import WindowedValue
 
 from components.collect import write_json
 from components.evaluator import parts
@@ -43,10 +45,18 @@ class _Embed(beam.DoFn):
     def setup(self) -> None:
         self._extractor = self._shared.acquire(lambda: extractors.load(self._name))
 
+    def start_bundle(self) -> None:
+        self._groups: dict[int, Moments] = {}
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        """Yield each group's statistics once: D x D numbers are too many to send per batch."""
+        for key, moments in self._groups.items():
+            yield GlobalWindows.windowed_value((key, moments))
+
     def embed(
         self, name: str, ids: np.ndarray, labels: np.ndarray, images: np.ndarray, keys: np.ndarray
-    ) -> Iterator[tuple[int, Moments]]:
-        """Write the rows of some images; yield the statistics of each group they belong to."""
+    ) -> None:
+        """Write the rows of some images; add them to the statistics of their groups."""
         features, probabilities = self._extractor(images)
         digests = np.array([hash64(image.tobytes()) for image in images], np.uint64)
         parts.write(
@@ -58,8 +68,9 @@ class _Embed(beam.DoFn):
             probabilities=probabilities,
             digests=digests,
         )
-        for key in np.unique(keys):
-            yield int(key), Moments.of(features[keys == key])
+        for key in np.unique(keys).tolist():
+            known = self._groups.get(key, Moments.empty(features.shape[1]))
+            self._groups[key] = known.extend(features[keys == key])
         for line in _progress:
             line.update(len(images))
 
@@ -96,7 +107,7 @@ class EmbedSamples(_Embed):
             yield beam.pvalue.TaggedOutput(FAULTS, str(fault))
             return
         keys = group_of(ids - self._seeds.start, len(self._seeds))
-        yield from self.embed(f"{ids[0]:012d}", ids, labels, images, keys)
+        self.embed(f"{ids[0]:012d}", ids, labels, images, keys)
 
 
 class EmbedStored(_Embed):
@@ -106,12 +117,12 @@ class EmbedStored(_Embed):
         super().__init__(extractor, folder)
         self._batch_size = batch_size
 
-    def process(self, file: str) -> Iterator[tuple[int, Moments]]:
+    def process(self, file: str) -> None:
         """Embed every example of the file."""
         for number, (ids, labels, images) in enumerate(read_batches(file, self._batch_size)):
             keys = np.array([hash64(name.encode()) % GROUPS for name in ids.tolist()])
             name = f"{posixpath.basename(file)}-{number:06d}"
-            yield from self.embed(name, ids, labels, images, keys)
+            self.embed(name, ids, labels, images, keys)
 
 
 def sample(

@@ -47,6 +47,24 @@ class Moments:
         m2 = self.m2 + other.m2 + np.outer(delta, delta) * (self.n * other.n / n)
         return Moments(n, mean, m2)
 
+    def extend(self, rows: np.ndarray) -> Moments:
+        """Return `self.merge(Moments.of(rows))` in half the time where D is large.
+
+        The correction for the two means rides along as one more row: so D x D numbers are computed
+        and added once. Rows are [N,D] of any float type.
+        """
+        if not self.n or not len(rows):
+            return self.merge(Moments.of(rows))
+        rows = np.asarray(rows, np.float64)
+        n, mean = self.n + len(rows), rows.mean(axis=0)
+        delta = mean - self.mean
+        centred = np.empty((len(rows) + 1, len(mean)))
+        np.subtract(rows, mean, out=centred[:-1])
+        centred[-1] = delta * np.sqrt(self.n * len(rows) / n)
+        m2 = centred.T @ centred
+        m2 += self.m2
+        return Moments(n, self.mean + delta * (len(rows) / n), m2)
+
     @property
     def covariance(self) -> np.ndarray:
         """float64[D,D], normalized by n - 1; needs n >= 2."""

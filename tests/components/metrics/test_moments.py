@@ -60,3 +60,16 @@ def test_combine_fn_in_three_accumulators_equals_one():
 def test_empty_is_the_identity():
     some = Moments.of(rows())
     assert merge_all([Moments.empty(8), some, Moments.empty(8)]) is some
+
+
+@pytest.mark.parametrize("offset", [0, 1000])
+@pytest.mark.parametrize("step", [1, 7, 64])
+def test_extending_is_merging(offset, step):
+    whole = rows() + offset
+    found = Moments.empty(8)
+    for start in range(0, len(whole), step):
+        found = found.extend(whole[start : start + step].astype(np.float32))
+    want = Moments.of(whole.astype(np.float32))
+    assert found.n == want.n and found.extend(whole[:0]) is found
+    np.testing.assert_allclose(found.mean, want.mean, rtol=1e-9)
+    np.testing.assert_allclose(found.m2, want.m2, rtol=1e-9, atol=1e-9 * np.abs(want.m2).max())
