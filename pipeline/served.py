@@ -14,6 +14,9 @@ from trainer.errors import UserError
 
 READY = re.compile(r"serving .* on (\S+:\d+)")
 
+GRACE_S = 20.0
+"""What a server may take to finish requests and go; its own patience is ten seconds."""
+
 
 @contextlib.contextmanager
 def server(
@@ -44,12 +47,21 @@ def server(
         process = stack.enter_context(
             subprocess.Popen(command, stdout=subprocess.PIPE, stderr=sink, text=True)
         )
-        stack.callback(process.terminate)
+        stack.callback(_stop, process)
         assert process.stdout is not None
         ready = next(filter(None, map(READY.search, process.stdout)), None)
         if ready is None:
             raise UserError(f"the model server stopped at once; its messages are in {log}")
         yield ready[1]
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    """End the server; one that does not heed is ended anyway: its work is done."""
+    process.terminate()
+    try:
+        process.wait(GRACE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
 
 
 def check_pushed(model_name: str, base_path: Path) -> None:

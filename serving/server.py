@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import sys
-import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ log = logging.getLogger("serving")
 _PATH = click.Path(path_type=Path)
 
 READY = "serving {model} version {version} on {target}"
+POLL_S = 0.1
+"""Seconds between two looks at whether a model is ready or a signal has come."""
 
 
 def run(
@@ -48,9 +50,10 @@ def run(
     Raises:
       ServingError: For a busy port, a missing folder or a config file with errors.
     """
-    stopped = threading.Event()
+    # A plain list: an event's lock may be held by the very thread that the handler interrupts.
+    stopped: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopped.set())
+        signal.signal(number, lambda number, _: stopped.append(number))
     _check_given(model_base_path, model_config_file)
     given = Options(**options)
     for port in filter(None, (given.port, given.rest_port)):
@@ -77,17 +80,19 @@ def run(
         ConfigWatch(server.core, model_config_file, config_poll_s).start()
     try:
         _announce(server, stopped)
-        stopped.wait()
+        # Looked at now and then: a signal that another thread was given wakes nobody.
+        while not stopped:
+            time.sleep(POLL_S)
     finally:
         print("stopping: waiting for requests under way", file=sys.stderr, flush=True)
         server.stop(grace_s)
 
 
-def _announce(server, stopped: threading.Event) -> None:  # type: ignore[no-untyped-def]
+def _announce(server, stopped: list[int]) -> None:  # type: ignore[no-untyped-def]
     """Print a ready line for each model as soon as it has a version."""
     waiting = dict(server.core.models())
     told = False
-    while waiting and not stopped.is_set():
+    while waiting and not stopped:
         for name, model in list(waiting.items()):
             if ready := model.available():
                 print(READY.format(model=name, version=ready[0], target=server.target), flush=True)
@@ -96,7 +101,8 @@ def _announce(server, stopped: threading.Event) -> None:  # type: ignore[no-unty
             told = True
             folders = ", ".join(str(m.settings.base_path) for m in waiting.values())
             print(f"waiting for a first version in {folders}", file=sys.stderr, flush=True)
-        stopped.wait(0.1 if waiting else 0)
+        if waiting:
+            time.sleep(POLL_S)
 
 
 def _check_given(base_path: Path | None, config_file: Path | None) -> None:
