@@ -189,10 +189,13 @@ def _classifier(card: Card, stored: dict[str, np.ndarray]) -> Callable[[np.ndarr
 
     from components.metrics.network import classifier, set_weights
 
-    _, model = classifier(card.image_shape, card.classes, card.width, card.stages)
+    shape = card.image_shape
+    if shape is None:
+        raise ValueError("its card names no image size")
+    _, model = classifier(shape, card.classes, card.width, card.stages)
     set_weights(model, stored)
 
-    @tf.function(input_signature=[tf.TensorSpec((None, *card.image_shape), tf.uint8)])
+    @tf.function(input_signature=[tf.TensorSpec((None, *shape), tf.uint8)])
     def run(images: Any) -> Any:
         features, logits = model(tf.cast(images, tf.float32) / 255.0, training=False)
         return features, tf.nn.softmax(logits)

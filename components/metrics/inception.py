@@ -7,7 +7,7 @@ pools by maximum, and there are 1,008 classes (Heusel et al., 2017; the 2015-12-
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -135,7 +135,7 @@ class Inception(tf.Module):
             axis=-1,
         )
 
-    def _split(self, x: tf.Tensor, block: str, pool: type(tf.nn.avg_pool2d)) -> tf.Tensor:
+    def _split(self, x: tf.Tensor, block: str, pool: Callable[..., tf.Tensor]) -> tf.Tensor:
         """8 x 8: 1x3 beside 3x1, once after 1x1 and once after 3x3."""
         single = self._chain(x, block, "branch3x3_1")
         double = self._chain(x, block, "branch3x3dbl_1", "branch3x3dbl_2")
