@@ -33,8 +33,10 @@ class LoopSettings(Settings):
     )
     seed: int = 0
     deterministic: bool = Field(False, description="the same bits every time, somewhat slower")
-    jit: bool = Field(False, description="compile the step with XLA: pays in long runs")
-    mixed_precision: bool = Field(False, description="compute in bfloat16, keep weights in float32")
+    jit: bool = Field(False, description="compile the step with XLA; on a CPU 0.6 times as fast")
+    mixed_precision: bool = Field(
+        False, description="compute in bfloat16; on a CPU 0.9 times as fast"
+    )
     on_change: Literal["refuse", "restart", "continue"] = Field(
         "refuse", description="what to do with unfinished training of other settings"
     )
