@@ -7,11 +7,11 @@ s is the sigmoid, D the raw output, t and u the targets of real and generated im
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-Target = tf.Tensor | float
+Target = Any
 Discriminator = Callable[[tf.Tensor], tf.Tensor]
 
 
