@@ -27,7 +27,7 @@ from components.example_gen.component import TfdsExampleGen
 from components.reviewed_schema.component import ReviewedSchema
 from components.serving_check.component import ServingCheck
 from pipeline import code, config
-from pipeline.captions import caption_transform
+from pipeline.captions import caption_transform, encoder_features
 from pipeline.nodes import IN_MEMORY_BEAM
 from pipeline.paths import Paths
 from pipeline.recipe import CaptionRecipe, ImageRecipe, Recipe
@@ -68,6 +68,15 @@ def _components(recipe: Recipe, paths: Paths) -> list[BaseNode]:
         _keyed_by_code(transform, "trainer")
         data.append(transform)
     return [*data, *_model_components(recipe, paths, checked, transform)]
+
+
+def _learned_from(recipe: Recipe, examples: BaseChannel) -> tuple[list[BaseNode], BaseChannel]:
+    """Wire what stands between the checked examples and the Trainer."""
+    if not (isinstance(recipe, CaptionRecipe) and recipe.model.cache_features):
+        return [], examples
+    features = encoder_features(recipe.model, examples)
+    _keyed_by_code(features, "trainer", "components/encoder_features")
+    return [features], features.outputs["featured"]
 
 
 def statistics_options() -> StatsOptions:
@@ -123,9 +132,10 @@ def _model_components(
             model=Channel(type=standard_artifacts.Model),
             model_blessing=Channel(type=standard_artifacts.ModelBlessing),
         ).with_id("WarmStartResolver")
+    before, learned_from = _learned_from(recipe, examples)
     trainer = Trainer(
         run_fn="trainer.run_fn.run_fn",  # named, never imported
-        examples=examples,
+        examples=learned_from,
         base_model=deployed.outputs["model"] if deployed else None,
         transform_graph=transform.outputs["transform_graph"] if transform else None,
         train_args=trainer_pb2.TrainArgs(splits=["train"]),
@@ -147,7 +157,7 @@ def _model_components(
         cache_dir=str(paths.cache),
     )
     _keyed_by_code(evaluator, "components/metrics", "components/evaluator", "components/datasets")
-    nodes = [*([deployed] if deployed else []), trainer, baseline, evaluator]
+    nodes = [*before, *([deployed] if deployed else []), trainer, baseline, evaluator]
     return [*nodes, *_deploy_components(recipe, paths, trainer, evaluator)]
 
 

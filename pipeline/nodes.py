@@ -12,6 +12,7 @@ NODES = (
     "ExampleValidator",
     "DataCheck",
     "Transform",
+    "EncoderFeatures",
     "WarmStartResolver",
     "Trainer",
     "BaselineResolver",
@@ -37,6 +38,7 @@ def of(recipe: Recipe) -> tuple[str, ...]:
     """Return the nodes of a recipe's runs, in order: not all recipes need every node."""
     needed = {
         "Transform": isinstance(recipe, CaptionRecipe),
+        "EncoderFeatures": isinstance(recipe, CaptionRecipe) and recipe.model.cache_features,
         "WarmStartResolver": isinstance(recipe, ImageRecipe) and recipe.train.warm_start,
         "Approval": recipe.approve.required,
     }

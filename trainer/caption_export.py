@@ -12,7 +12,6 @@ from trainer import caption_losses, decoding, photos
 from trainer.caption_network import Captioner, Memory
 from trainer.caption_settings import CaptionConfig, CaptionModel
 from trainer.export import WARMUP_BATCHES
-from trainer.input import to_float
 from trainer.preprocessing import END, PAD, SPECIAL, START, decode, encode, lookup
 
 Outputs = dict[str, tf.Tensor]
@@ -70,8 +69,8 @@ class CaptionerModule(tf.Module):
         return self._looks(self._memory(image_bytes))
 
     def describe(self, pixels: tf.Tensor) -> Outputs:
-        """Say what `attention` says, of images that are decoded already: uint8[B,S,S,3]."""
-        return self._looks(self.captioner.remember(to_float(pixels)))
+        """Say what `attention` says, of decoded images or of cached features."""
+        return self._looks(self.captioner.remember(pixels))
 
     def score(self, image_bytes: tf.Tensor, caption: tf.Tensor) -> Outputs:
         """Judge given captions: nats of all words and the end, and how many tokens these are."""
@@ -116,7 +115,7 @@ class CaptionerModule(tf.Module):
 
     def _memory(self, image_bytes: tf.Tensor) -> Memory:
         pixels = photos.read(image_bytes, self.settings.image_size)
-        return self.captioner.remember(to_float(pixels))
+        return self.captioner.remember(pixels)
 
     def _beam(self, memory: Memory) -> decoding.Sentences:
         settings = self.settings

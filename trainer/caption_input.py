@@ -19,6 +19,9 @@ from trainer.errors import UserError
 from trainer.preprocessing import PAD, UNKNOWN, encode, lookup
 
 READ_AT_ONCE = 64
+SHOWN = 12
+"""Images kept for people to look at."""
+
 _STRINGS = tf.TensorSpec([None], tf.string)
 MOST_UNKNOWN = 0.5
 """Share of unknown words above which a vocabulary must have come from other data."""
@@ -28,12 +31,14 @@ class Captioned(NamedTuple):
     """A split, ready to learn from.
 
     Attributes:
-      images: uint8[N,S,S,3].
+      seen: uint8[N,S,S,3] images, or float16[N,h,w,C], what a frozen encoder sees of them.
+      shown: uint8[M,S,S,3], the first images, for people.
       rows: int32[N,C,L], captions as token rows; rows of padding where an image has fewer than C.
       counts: int32[N], captions of each image.
     """
 
-    images: np.ndarray
+    seen: np.ndarray
+    shown: np.ndarray
     rows: np.ndarray
     counts: np.ndarray
 
@@ -44,6 +49,7 @@ def load(
     side: int,
     vocabulary: Sequence[str],
     limit: int | None = None,
+    grid: tuple[int, int, int] | None = None,
 ) -> Captioned:
     """Read, fit and tokenise all examples that match `patterns`, in file order.
 
@@ -53,6 +59,7 @@ def load(
       side: S.
       vocabulary: Words, as Transform wrote them.
       limit: Examples to read at most; None: all.
+      grid: Shape of the cached features, if these are to be learned from and not the images.
 
     Raises:
       UserError: No example, one without captions, one whose image cannot be read, or a vocabulary
@@ -60,31 +67,34 @@ def load(
     """
     table = lookup(vocabulary)
     read = tf.function(lambda encoded: photos.try_read(encoded, side), input_signature=[_STRINGS])
-    rows, counts = [], []
-    pixels = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the map into it
-    for position, batch in _batches(patterns, limit):
-        images, status = read(tf.constant(batch[features.IMAGE]))
+    rows, counts, shown = [], [], []
+    store = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the map into it
+    for position, batch in _batches(patterns, limit, grid is not None):
+        wanted = batch[features.IMAGE][: max(0, SHOWN - position) if grid else None]
+        images, status = read(tf.constant(wanted, tf.string, [len(wanted)]))
         _check_items(data, batch, status.numpy(), position)
-        pixels.write(images.numpy().tobytes())
+        shown.append(images.numpy()[: max(0, SHOWN - position)])
+        store.write(b"".join(batch[features.GRID]) if grid else images.numpy().tobytes())
         captions = tf.ragged.constant(batch[features.CAPTIONS], dtype=tf.string)
         tokens = encode(captions.flat_values, table.lookup, data.length)
         rows.append(captions.with_values(tokens).to_tensor(PAD).numpy().astype(np.int32))
         counts.append(captions.row_lengths().numpy().astype(np.int32))
     if not rows:
         raise UserError(f"data set '{data.dataset}' has no examples in {list(patterns)}")
-    pixels.flush()
+    store.flush()
     most = max(part.shape[1] for part in rows)
     padded = [np.pad(part, ((0, 0), (0, most - part.shape[1]), (0, 0))) for part in rows]
     every = np.concatenate(padded)
     _check_vocabulary(data, every)
-    images = np.memmap(pixels, np.uint8, "r", shape=(len(every), side, side, 3))
-    return Captioned(images, every, np.concatenate(counts))
+    kind, shape = (np.float16, grid) if grid else (np.uint8, (side, side, 3))
+    seen = np.memmap(store, kind, "r", shape=(len(every), *shape))
+    return Captioned(seen, np.concatenate(shown), every, np.concatenate(counts))
 
 
 def batches(
     split: Captioned, batch_size: int, captions: int, seed: int, skip: int = 0
 ) -> tf.data.Dataset:
-    """Endless shuffled batches: uint8[B,S,S,3] and int32[B,captions,L].
+    """Endless shuffled batches: images or cached features, [B,...], and int32[B,captions,L].
 
     In every epoch an image comes once, with `captions` of its sentences that follow one another
     from a place drawn by (seed, epoch, image); an image with fewer repeats some. A resumed run
@@ -119,9 +129,10 @@ def batches(
         count = tf.gather(counts, index)
         first = tf.cast(drawn * tf.cast(count, tf.float32), tf.int32)
         chosen = (first[:, None] + tf.range(captions)) % count[:, None]
-        images = tf.numpy_function(split.images.__getitem__, [index], tf.uint8, stateful=False)
-        images = tf.ensure_shape(images, [batch_size, *split.images.shape[1:]])
-        return images, tf.gather(tf.gather(rows, index), chosen, batch_dims=1)
+        kind = tf.as_dtype(split.seen.dtype)
+        seen = tf.numpy_function(split.seen.__getitem__, [index], kind, stateful=False)
+        seen = tf.ensure_shape(seen, [batch_size, *split.seen.shape[1:]])
+        return seen, tf.gather(tf.gather(rows, index), chosen, batch_dims=1)
 
     return (
         tf.data.Dataset.range(epoch, np.iinfo(np.int64).max)
@@ -134,7 +145,7 @@ def batches(
 
 
 def _batches(
-    patterns: Sequence[str], limit: int | None
+    patterns: Sequence[str], limit: int | None, cached: bool
 ) -> Iterator[tuple[int, dict[str, list[Any]]]]:
     """Yield the position of a batch's first example and the batch's values."""
     files = sorted(f for pattern in patterns for f in tf.io.gfile.glob(pattern))
@@ -143,14 +154,15 @@ def _batches(
         features.IMAGE: tf.io.FixedLenFeature([], tf.string),
         features.CAPTIONS: tf.io.RaggedFeature(tf.string),
     }
+    if cached:
+        spec[features.GRID] = tf.io.FixedLenFeature([], tf.string)
     records = tf.data.TFRecordDataset(files, "GZIP").take(limit or -1).batch(READ_AT_ONCE)
     position = 0
     for batch in records:
         parsed = tf.io.parse_example(batch, spec)
         values = {
-            features.ID: parsed[features.ID].numpy().tolist(),
-            features.IMAGE: parsed[features.IMAGE].numpy().tolist(),
-            features.CAPTIONS: parsed[features.CAPTIONS].to_list(),
+            key: value.to_list() if key == features.CAPTIONS else value.numpy().tolist()
+            for key, value in parsed.items()
         }
         yield position, values
         position += len(values[features.ID])
@@ -161,7 +173,7 @@ def _check_items(
 ) -> None:
     for n, captions in enumerate(batch[features.CAPTIONS]):
         trouble = "" if captions else "it has no captions"
-        if status[n]:
+        if n < len(status) and status[n]:
             trouble = f"its image {photos.REASONS[status[n]]}"
         if trouble:
             name = batch[features.ID][n].decode("utf-8", "replace")

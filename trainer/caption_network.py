@@ -15,6 +15,7 @@ import tensorflow as tf
 from keras import layers
 
 from trainer.caption_settings import CaptionModel
+from trainer.input import to_float
 
 State = Any
 """Nested tensors with leading dimensions [B, N]: what a sentence's past leaves to its next word."""
@@ -46,8 +47,16 @@ class Captioner(layers.Layer, ABC):
     def remember(
         self, images: tf.Tensor, training: bool = False, seed: tf.Tensor | None = None
     ) -> Memory:
-        """Look at images, float32[B,S,S,3] in [-1, 1], once for all their words."""
-        return self.remember_features(self.encoder(images, training=training), seed)
+        """Look at images, once for all their words.
+
+        Args:
+          images: uint8[B,S,S,3], or of another type: what the encoder made of them, [B,h,w,C].
+          training: Of the encoder.
+          seed: int64[2] of the dropout; None: no dropout.
+        """
+        if images.dtype == tf.uint8:
+            images = self.encoder(to_float(images), training=training)
+        return self.remember_features(tf.cast(images, self.compute_dtype), seed)
 
     def remember_features(self, features: tf.Tensor, seed: tf.Tensor | None = None) -> Memory:
         """Go on from the encoder's output, [B,h,w,C]."""

@@ -32,6 +32,9 @@ class CaptionModel(Settings):
         "imagenet", description="backbones: 'imagenet', 'random' or the path of a weights file"
     )
     fine_tune: bool = Field(False, description="backbones: learn too; false: frozen")
+    cache_features: bool = Field(
+        False, description="frozen backbones: run once over all images, as a node of its own"
+    )
     width: PositiveInt = Field(128, description="features per grid position and per word")
     units: PositiveInt = Field(256, description="GRU state, or inner width of a feed-forward layer")
     blocks: PositiveInt = Field(2, description="transformer: decoder blocks")

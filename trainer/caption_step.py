@@ -10,7 +10,6 @@ import tensorflow as tf
 from trainer import caption_losses, runtime
 from trainer.caption_network import Captioner
 from trainer.caption_settings import CaptionTrain
-from trainer.input import to_float
 
 METRICS = ("loss", "accuracy", "gradient", "learning_rate")
 
@@ -44,7 +43,7 @@ class CaptionStep:
         return {name: getattr(self, name) for name in names}
 
     def __call__(self, images: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-        """Update once: uint8[B,S,S,3] and int32[B,N,L] -> float32[len(METRICS)]."""
+        """Update once: images or cached features and int32[B,N,L] -> float32[len(METRICS)]."""
         values = runtime.on_replicas(self._update, images, rows)
         self.step.assign_add(1)
         return values
@@ -55,7 +54,7 @@ class CaptionStep:
         seed = tf.stack([number, tf.constant(self.settings.seed, tf.int64)])
         read, targets = caption_losses.split(rows)
         with tf.GradientTape() as tape:
-            memory = self.captioner.remember(to_float(images), training=True, seed=seed)
+            memory = self.captioner.remember(images, training=True, seed=seed)
             logits, _ = self.captioner.teach(memory, read, seed)
             share = caption_losses.mask(targets) / _per_replica(targets)
             smoothing = self.settings.label_smoothing

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
 from collections.abc import Iterator, Sequence
@@ -12,7 +13,15 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from trainer import caption_export, caption_input, caption_losses, caption_sheet, export, runtime
+from trainer import (
+    caption_export,
+    caption_features,
+    caption_input,
+    caption_losses,
+    caption_sheet,
+    export,
+    runtime,
+)
 from trainer.caption_export import CaptionerModule
 from trainer.caption_family import CaptionFamily
 from trainer.caption_input import Captioned
@@ -20,12 +29,8 @@ from trainer.caption_network import Captioner
 from trainer.caption_settings import CaptionConfig
 from trainer.caption_step import METRICS, CaptionStep
 from trainer.errors import UserError
-from trainer.input import to_float
 from trainer.logs import RunFolder
 from trainer.preprocessing import SPECIAL, VOCABULARY, decode, read_vocabulary
-
-SHEET = 12
-"""Held-out photographs on a sheet."""
 
 ATTENDED = 4
 """Photographs whose attention is drawn."""
@@ -71,10 +76,13 @@ class CaptionTask(CaptionStep):
         side, data, train = config.model.image_size, config.data, config.train
         keras.utils.set_random_seed(train.seed)
         captioner = family.build(config, len(SPECIAL) + len(vocabulary))
-        training = caption_input.load(fn_args.train_files, data, side, vocabulary)
-        held_out = caption_input.load(
-            fn_args.eval_files, data, side, vocabulary, train.validation_images
-        )
+        grid = None
+        if config.model.cache_features:
+            caption_features.check(captioner.encoder, fn_args.train_files)
+            grid = tuple(captioner.encoder.output_shape[1:])
+        read = functools.partial(caption_input.load, data=data, side=side, vocabulary=vocabulary)
+        training = read(fn_args.train_files, grid=grid)
+        held_out = read(fn_args.eval_files, grid=grid, limit=train.validation_images)
         return cls(config, captioner, vocabulary, training, held_out)
 
     def trackables(self) -> dict[str, Any]:
@@ -127,7 +135,7 @@ class CaptionTask(CaptionStep):
         loss, tokens = 0.0, 0
         for first in range(0, len(data.counts), size):
             part = slice(first, first + size)
-            losses, count = self._losses(data.images[part], data.rows[part])
+            losses, count = self._losses(data.seen[part], data.rows[part])
             loss, tokens = loss + float(losses), tokens + int(count)
         mean = loss / tokens
         return {"validation_loss": mean, "validation_perplexity": math.exp(min(mean, 50.0))}
@@ -135,21 +143,21 @@ class CaptionTask(CaptionStep):
     @tf.function(reduce_retracing=True)
     def _losses(self, images: tf.Tensor, rows: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         read, targets = caption_losses.split(rows)
-        logits, _ = self.captioner.teach(self.captioner.remember(to_float(images)), read)
+        logits, _ = self.captioner.teach(self.captioner.remember(images), read)
         losses = caption_losses.token_losses(logits, targets)
         return tf.reduce_sum(losses), tf.math.count_nonzero(targets)
 
     def sheet(self) -> np.ndarray:
         """Draw held-out photographs with the captions that the beam finds: uint8[H,W,3]."""
-        images = self.held_out.images[:SHEET]
-        words = self._describe(images)["words"].numpy()
+        shown = self.held_out.shown
+        words = self._describe(self.held_out.seen[: len(shown)])["words"].numpy()
         captions = [b" ".join(filter(None, row)).decode() for row in words.tolist()]
-        return caption_sheet.captioned(images, captions)
+        return caption_sheet.captioned(shown, captions)
 
     def report(self, logs: RunFolder) -> None:
         """Draw for each word of some captions where the decoder looked."""
-        images = self.held_out.images[:ATTENDED]
-        found = self._describe(images)
+        images = self.held_out.shown[:ATTENDED]
+        found = self._describe(self.held_out.seen[: len(images)])
         words = [[word.decode() for word in row] for row in found["words"].numpy().tolist()]
         grid = caption_sheet.attended(images, words, found["attention"].numpy())
         logs.image(f"attention-{int(self.step):06d}", int(self.step), grid)
@@ -160,11 +168,10 @@ class CaptionTask(CaptionStep):
 
     def real_sheet(self) -> np.ndarray:
         """Draw the same photographs with a true caption each."""
-        rows = tf.constant(self.held_out.rows[:SHEET, 0])
+        shown = self.held_out.shown
+        rows = tf.constant(self.held_out.rows[: len(shown), 0])
         captions = decode(rows, tf.constant(self.vocabulary)).numpy().tolist()
-        return caption_sheet.captioned(
-            self.held_out.images[:SHEET], [text.decode() for text in captions]
-        )
+        return caption_sheet.captioned(shown, [text.decode() for text in captions])
 
     def save(self, folder: str, seconds: float) -> None:
         """Export the captioner with vocabulary, card and warm-up requests."""

@@ -18,5 +18,8 @@ FACTS = "facts"
 ID = "id"
 """Stable identity of the example within its data set and split, one UTF-8 bytes value."""
 
+GRID = "grid"
+"""What a frozen encoder sees of the image, float16[h,w,C] as one bytes value; only if cached."""
+
 MANIFEST = "manifest.json"
 """File in the root of an Examples artifact: data set, version, counts, data fingerprint."""

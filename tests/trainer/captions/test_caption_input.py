@@ -31,9 +31,10 @@ def take(split, count: int, skip: int = 0, captions: int = 2, seed: int = 5):
 
 def test_images_and_token_rows_are_as_stored(split, colour_items, vocabulary) -> None:
     items = colour_items(10, 0)
-    assert split.images.shape == (10, SIDE, SIDE, 3) and split.rows.shape == (10, 3, 7)
+    assert split.seen.shape == split.shown.shape == (10, SIDE, SIDE, 3)
+    assert split.rows.shape == (10, 3, 7)
     assert split.counts.tolist() == [2, 3] * 5
-    for image, (_, encoded, _) in zip(split.images, items, strict=True):
+    for image, (_, encoded, _) in zip(split.seen, items, strict=True):
         np.testing.assert_array_equal(image, tf.io.decode_png(encoded))
     a, picture, red = (4 + vocabulary.index(word) for word in ("a", "picture", "red"))
     assert split.rows[0, 0].tolist() == [START, a, red, picture, END, PAD, PAD]
@@ -44,7 +45,7 @@ def test_every_image_comes_once_an_epoch_and_its_captions_change(split) -> None:
     drawn = take(split, 10)  # four epochs of ten images
     rows = np.concatenate([rows for _, rows in drawn])
     images = np.concatenate([images for images, _ in drawn])
-    known = [image.tobytes() for image in split.images]
+    known = [image.tobytes() for image in split.seen]
     order = [known.index(image.tobytes()) for image in images]
     for epoch in range(4):
         assert sorted(order[10 * epoch : 10 * epoch + 10]) == list(range(10))

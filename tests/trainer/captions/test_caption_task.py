@@ -38,6 +38,18 @@ def test_loss_is_that_of_words_and_ends_alone() -> None:
     assert smooth[0, 0, 0] == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.fixture
+def bare(monkeypatch) -> None:
+    """Leave out drawing and export: they have tests of their own."""
+    for name in ("sheet", "real_sheet"):
+        monkeypatch.setattr(CaptionTask, name, lambda self: np.zeros((4, 4, 3), np.uint8))
+    monkeypatch.setattr(CaptionTask, "report", lambda self, logs: None)
+    monkeypatch.setattr(
+        CaptionTask, "save", lambda self, folder, seconds: Path(folder).mkdir(parents=True)
+    )
+
+
+@pytest.mark.usefixtures("bare")
 @pytest.mark.parametrize("family", FAMILIES)
 def test_interrupted_and_continued_equals_unbroken(fn_args, monkeypatch, family) -> None:
     unbroken = fn_args("unbroken", family)
@@ -88,13 +100,14 @@ def test_the_run_folder_shows_captions_attention_and_perplexity(fn_args) -> None
     assert {"samples", "attention", "validation_perplexity", "loss"} <= tags
 
 
-def test_training_ends_early_and_the_best_is_exported(fn_args, monkeypatch) -> None:
+@pytest.mark.usefixtures("bare")
+def test_training_ends_early_and_goes_back_to_the_best(fn_args, monkeypatch, capsys) -> None:
     losses = iter([3.0, 1.0, 2.0, 2.0])
     monkeypatch.setattr(CaptionTask, "validate", lambda self: {"validation_loss": next(losses)})
     args = fn_args(steps=40, validate_every=3, patience=2, sheet_every=40, checkpoint_every=40)
     run_fn(args)
     assert metrics(args)[-1]["step"] == 12
-    assert (Path(args.serving_model_dir) / "saved_model.pb").exists()
+    assert "exporting the best checkpoint, of step 6" in capsys.readouterr().err
 
 
 def test_a_frozen_encoder_keeps_its_weights(fn_args) -> None:
@@ -122,6 +135,7 @@ def test_weights_that_cannot_be_had_are_one_line(fn_args) -> None:
     assert "\n" not in str(e.value) and "encoder_weights" in str(e.value)
 
 
+@pytest.mark.usefixtures("bare")
 def test_a_checkpoint_of_another_vocabulary_is_refused(
     fn_args, monkeypatch, tmp_path, transform_output, vocabulary
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -25,13 +26,14 @@ def settings(family: str, **model: object) -> CaptionConfig:
 
 @pytest.fixture(scope="module", params=["attention_gru", "transformer"])
 def captioner(request):
-    tf.keras.utils.set_random_seed(1)
+    keras.utils.set_random_seed(1)
     return models.family(request.param).build(settings(request.param), WORDS)
 
 
 @pytest.fixture(scope="module")
 def images():
-    return tf.random.stateless_uniform([3, SIDE, SIDE, 3], [0, 1], -1.0, 1.0)
+    drawn = tf.random.stateless_uniform([3, SIDE, SIDE, 3], [0, 1], 0, 256, tf.int32)
+    return tf.cast(drawn, tf.uint8)
 
 
 @pytest.fixture(scope="module")

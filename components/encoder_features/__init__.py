@@ -1,0 +1,1 @@
+"""Runs a frozen image encoder once over all examples."""
