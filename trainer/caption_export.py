@@ -179,19 +179,20 @@ def card(config: CaptionConfig, words: int, examples: int, seconds: float) -> st
 def warmup_requests(side: int) -> Iterator[predict_pb2.PredictRequest]:
     """Build one request per signature and batch size: TF Serving replays them before it answers."""
     png = tf.io.encode_png(np.full([side, side, 3], 127, np.uint8)).numpy()
-    further = {
+    further: dict[str, dict[str, tuple[object, tf.DType]]] = {
         "caption_sample": {
-            "seed": np.int64(1),
-            "temperature": np.float32(1),
-            "top_p": np.float32(0.9),
+            "seed": (1, tf.int64),
+            "temperature": (1.0, tf.float32),
+            "top_p": (0.9, tf.float32),
         },
-        "score": {"caption": b"a caption"},
+        "score": {"caption": (b"a caption", tf.string)},
     }
     names = ("serving_default", "caption_greedy", "caption_nbest", "attention", *further)
     for name in names:
         for batch in WARMUP_BATCHES:
             spec = model_pb2.ModelSpec(signature_name=name)
             request = predict_pb2.PredictRequest(model_spec=spec)
-            for key, value in {"image_bytes": png, **further.get(name, {})}.items():
-                request.inputs[key].CopyFrom(tf.make_tensor_proto([value] * batch))
+            inputs = {"image_bytes": (png, tf.string), **further.get(name, {})}
+            for key, (value, kind) in inputs.items():
+                request.inputs[key].CopyFrom(tf.make_tensor_proto([value] * batch, kind))
             yield request
