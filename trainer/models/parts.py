@@ -32,7 +32,11 @@ class ConditionalBatchNorm(layers.Layer):
     def __init__(self, classes: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.classes = classes
-        self.norm = batch_norm(center=False, scale=False)
+        self.norm = batch_norm(center=False, scale=False, dtype=self.dtype_policy)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what makes it again."""
+        return {**super().get_config(), "classes": self.classes}
 
     def build(self, input_shape: Any) -> None:
         """Create the tables, float32[classes, C] each."""
