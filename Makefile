@@ -6,7 +6,7 @@ ARGS ?=
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint lock clean
+.PHONY: help run test lint docs lock clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
@@ -22,6 +22,9 @@ lint: .venv/.ready ## lint, format check, types and import contract only
 	@ruff format --check .
 	@mypy
 	@lint-imports --no-logo
+
+docs: .venv/.ready ## the documentation as a site in runs/site
+	@mkdocs build --strict --quiet
 
 lock: .venv/.uv ## resolve setup.py, requirements.in and the overrides into the two lock files
 	@$(BIN)/uv pip compile --quiet setup.py requirements.in --extra dev \

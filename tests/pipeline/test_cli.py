@@ -74,7 +74,10 @@ def test_show_prints_yaml_that_runs(tmp_path: Path) -> None:
         (("generate", "--out", "no/such/x.png"), "there is no folder"),
         (("generate", "--target", "127.0.0.1:1"), "no model server answers at 127.0.0.1:1"),
         (("inspect", "digits_cgan", "--stage", "batch"), "has not run in 'runs/digits_cgan' yet"),
-        (("inspect", "digits_cgan", "--stage", "btch"), "'record', 'example', 'tokens', 'batch', 'sample'"),
+        (
+            ("inspect", "digits_cgan", "--stage", "btch"),
+            "'record', 'example', 'tokens', 'batch', 'sample'",
+        ),
     ],
 )
 def test_a_mistake_is_one_line_exit_code_two_and_nothing_written(
