@@ -46,10 +46,7 @@ def frozen(model: CaptionModel) -> bool:
 
 
 def _cnn(model: CaptionModel) -> keras.Model:
-    """Strided 3x3 convolutions; the last keeps the grid, and every position hears of the whole.
-
-    Attention alone averages over positions and so cannot count; the sum over them can.
-    """
+    """Strided 3x3 convolutions; the last keeps the grid."""
     halvings = len(model.encoder_channels) - 1
     if model.image_size % 2**halvings or model.image_size // 2**halvings < 2:
         raise UserError(
@@ -63,10 +60,7 @@ def _cnn(model: CaptionModel) -> keras.Model:
         x = layers.Conv2D(channels, 3, strides, padding="same", use_bias=False)(x)
         # 0.9: with Keras' 0.99 a short run would still normalise by its initial statistics.
         x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
-    # Mean times side: between a mean (too small to train on) and a sum (too large).
-    whole = layers.GlobalAveragePooling2D(keepdims=True)(x) * float(x.shape[1])
-    whole = layers.Dense(model.encoder_channels[-1], activation="relu")(whole)
-    return keras.Model(image, layers.Add()([x, whole]), name="encoder")
+    return keras.Model(image, x, name="encoder")
 
 
 def _backbone(model: CaptionModel) -> keras.Model:
