@@ -21,7 +21,7 @@ from components.example_gen.component import TfdsExampleGen
 from components.reviewed_schema.component import ReviewedSchema
 from trainer.errors import UserError
 
-BEAM_ARGS = ["--runner=FnApiRunner"]
+BEAM_ARGS = ["--runner=FnApiRunner", "--sdk_container_image=none"]
 SPLITS = {"train": "train", "eval": "test"}
 
 

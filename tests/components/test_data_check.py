@@ -18,7 +18,7 @@ from components.data_check.executor import Executor
 from components.data_check.settings import Checks
 from trainer.errors import UserError
 
-BEAM_ARGS = ["--runner=FnApiRunner"]
+BEAM_ARGS = ["--runner=FnApiRunner", "--sdk_container_image=none"]
 TWO_PROCESSES = ["--direct_running_mode=multi_processing", "--direct_num_workers=2"]
 COUNT = {"train": 300, "eval": 100}
 

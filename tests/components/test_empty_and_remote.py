@@ -19,7 +19,9 @@ from trainer.errors import UserError
 def ingest(spec: DatasetSpec, data_dir: str, uri: str, **more) -> None:
     examples = standard_artifacts.Examples()
     examples.uri = uri
-    Executor(Executor.Context(beam_pipeline_args=["--runner=FnApiRunner"])).Do(
+    Executor(
+        Executor.Context(beam_pipeline_args=["--runner=FnApiRunner", "--sdk_container_image=none"])
+    ).Do(
         {},
         {"examples": [examples]},
         {

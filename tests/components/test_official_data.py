@@ -27,7 +27,9 @@ def ingest(name: str, splits: dict[str, str], folder: Path) -> Path:
         pytest.skip(f"{PREPARED / spec.folder} is not there; set GENVISION_TFDS_DIR")
     examples = standard_artifacts.Examples()
     examples.uri = str(folder)
-    Executor(Executor.Context(beam_pipeline_args=["--runner=FnApiRunner"])).Do(
+    Executor(
+        Executor.Context(beam_pipeline_args=["--runner=FnApiRunner", "--sdk_container_image=none"])
+    ).Do(
         {},
         {"examples": [examples]},
         {

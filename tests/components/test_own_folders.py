@@ -140,7 +140,9 @@ def test_what_is_wrong_in_a_coco_folder_is_named_after_ingestion(captioned, tmp_
     spec = datasets.resolve("coco_folder", source)
     examples = standard_artifacts.Examples()
     examples.uri = str(tmp_path / "examples")
-    Executor(Executor.Context(beam_pipeline_args=["--runner=FnApiRunner"])).Do(
+    Executor(
+        Executor.Context(beam_pipeline_args=["--runner=FnApiRunner", "--sdk_container_image=none"])
+    ).Do(
         {},
         {"examples": [examples]},
         {

@@ -68,7 +68,9 @@ def trained(example: Path) -> Path:
     recipe = config.load(str(example / "bars.yaml"))
     examples = standard_artifacts.Examples()
     examples.uri = str(example / "examples")
-    Executor(Executor.Context(beam_pipeline_args=["--runner=FnApiRunner"])).Do(
+    Executor(
+        Executor.Context(beam_pipeline_args=["--runner=FnApiRunner", "--sdk_container_image=none"])
+    ).Do(
         {},
         {"examples": [examples]},
         {

@@ -99,7 +99,10 @@ def test_a_portable_job_service_runs_it_in_a_worker_of_ours(scenes, tmp_path):
     given = [option for option in given if not option.startswith("--artifact_endpoint")]
     found = {}
     try:
-        for name, options in (("here", ["--runner=FnApiRunner"]), ("there", given)):
+        for name, options in (
+            ("here", ["--runner=FnApiRunner", "--sdk_container_image=none"]),
+            ("there", given),
+        ):
             examples = standard_artifacts.Examples()
             examples.uri = str(tmp_path / name)
             executor.Executor(executor.Executor.Context(beam_pipeline_args=options)).Do(

@@ -74,7 +74,9 @@ def run(examples, model: CaptionModel, folder: Path):
     featured = standard_artifacts.Examples()
     featured.uri = str(folder)
     context = Executor.Context(
-        beam_pipeline_args=["--runner=FnApiRunner"], tmp_dir=str(folder.parent), unique_id="1"
+        beam_pipeline_args=["--runner=FnApiRunner", "--sdk_container_image=none"],
+        tmp_dir=str(folder.parent),
+        unique_id="1",
     )
     Executor(context).Do(
         {"examples": [examples]},
