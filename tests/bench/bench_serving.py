@@ -1,6 +1,6 @@
 """Throughput and latency of the model server beside calling the SavedModel in this process.
 
-Run:  python tests/bench/bench_serving.py MODEL_DIR   (a digits SavedModel: seed, label -> image)
+Run:  python tests/bench/bench_serving.py MODEL_DIR   (a SavedModel of digits_cgan, or a captioner)
 
 Server and clients are processes of their own, so that all share the machine as they would in use.
 Each pair of figures is measured in turns within one run: the ratios hold on a busy machine, the
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import multiprocessing
 import os
@@ -23,6 +24,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import grpc
@@ -35,6 +37,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 from serving import wire  # noqa: E402
 
 MODEL = "digits"
+OUTPUTS = {"generate": "image", "caption": "caption"}
+"""What is read of an answer, by the signature that is asked."""
+
 CLIENTS = (1, 8, 32)
 Call = Callable[[int], object]
 
@@ -63,7 +68,27 @@ def figures(times: list[float], seconds: float) -> dict[str, float]:
     return {"per_s": len(times) / seconds, "p50_ms": p50, "p95_ms": p95, "p99_ms": p99}
 
 
-def _inputs(first: int, batch: int) -> dict[str, np.ndarray]:
+def signature_of(folder: Path) -> str:
+    """Return what a SavedModel is asked for: captions if it writes them, else images."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    model = saved_model_pb2.SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    return "caption" if "caption" in model.meta_graphs[0].signature_def else "generate"
+
+
+@functools.cache
+def _photographs() -> list[bytes]:
+    """Render some scenes, PNG each."""
+    from components.datasets.scene_world import draw_lots, encode
+
+    return [encode(draw_lots(np.random.default_rng(number))) for number in range(64)]
+
+
+def _inputs(signature: str, first: int, batch: int) -> dict[str, np.ndarray]:
+    if signature == "caption":
+        shown = _photographs()
+        chosen = [shown[(first + number) % len(shown)] for number in range(batch)]
+        return {"image_bytes": np.array(chosen, np.object_)}
     seeds = np.arange(first, first + batch, dtype=np.int64)
     return {"seed": seeds, "label": seeds % 10}
 
@@ -73,12 +98,13 @@ def in_process(folder: Path, jobs: list[tuple[int, int, float]], pipe) -> None: 
     import tensorflow as tf
 
     model = tf.saved_model.load(str(folder))
-    run = model.signatures["generate"]
+    signature = signature_of(folder)
+    run = model.signatures[signature]
 
     def ask(batch: int) -> Call:
         def call(first: int) -> object:
-            tensors = {k: tf.constant(v) for k, v in _inputs(first, batch).items()}
-            return run(**tensors)["image"].numpy()
+            tensors = {k: tf.constant(v) for k, v in _inputs(signature, first, batch).items()}
+            return run(**tensors)[OUTPUTS[signature]].numpy()
 
         return call
 
@@ -88,15 +114,17 @@ def in_process(folder: Path, jobs: list[tuple[int, int, float]], pipe) -> None: 
         pipe.send(timed(ask(batch), threads, seconds))
 
 
-def over_grpc(target: str, batch: int, clients: int, seconds: float, pipe) -> None:  # type: ignore[no-untyped-def]
+def over_grpc(target: str, load: tuple[str, int, int, float], pipe) -> None:  # type: ignore[no-untyped-def]
     """Time a server: each client writes its requests and reads the pixels out of the answers.
 
     All clients share one thread: threads would fight over the interpreter and be what is measured.
     """
-    pipe.send(asyncio.run(_ask(target, batch, clients, seconds)))
+    pipe.send(asyncio.run(_ask(target, *load)))
 
 
-async def _ask(target: str, batch: int, clients: int, seconds: float) -> list[float]:
+async def _ask(
+    target: str, signature: str, batch: int, clients: int, seconds: float
+) -> list[float]:
     times: list[float] = []
     async with grpc.aio.insecure_channel(
         target, options=[("grpc.max_receive_message_length", -1)]
@@ -111,10 +139,10 @@ async def _ask(target: str, batch: int, clients: int, seconds: float) -> list[fl
             asked = number
             while (start := time.perf_counter()) < until:
                 request = wire.message("PredictRequest")()
-                request.model_spec.name, request.model_spec.signature_name = MODEL, "generate"
-                for alias, values in _inputs(asked, batch).items():
+                request.model_spec.name, request.model_spec.signature_name = MODEL, signature
+                for alias, values in _inputs(signature, asked, batch).items():
                     wire.fill(request.inputs[alias], values)
-                wire.array((await call(request)).outputs["image"])
+                wire.array((await call(request)).outputs[OUTPUTS[signature]])
                 times.append(time.perf_counter() - start)
                 asked += clients
 
@@ -141,11 +169,16 @@ def serving(base: Path, *flags: str) -> Iterator[tuple[str, subprocess.Popen]]:
         child.wait(timeout=30)
 
 
-def measured(target: str, batch: int, threads: int, seconds: float) -> list[float]:
-    """Run clients in a process of their own; return the time of each call, in seconds."""
+def measured(target: str, *load: Any) -> list[float]:
+    """Run clients in a process of their own; return the time of each call, in seconds.
+
+    Args:
+      target: The server.
+      *load: Signature, batch, clients, seconds.
+    """
     ours, theirs = multiprocessing.get_context("spawn").Pipe()
     process = multiprocessing.get_context("spawn").Process(
-        target=over_grpc, args=(target, batch, threads, seconds, theirs)
+        target=over_grpc, args=(target, load, theirs)
     )
     process.start()
     times = ours.recv()
@@ -161,12 +194,12 @@ def compare(base: Path, seconds: float) -> dict[str, dict]:
         target=in_process, args=(base / "1", jobs, theirs)
     )
     local.start()
-    result = {}
+    signature, result = signature_of(base / "1"), {}
     with serving(base) as (target, _):
         for batch, threads, _ in jobs:
             ours.send(None)
             alone = figures(ours.recv(), seconds)
-            served = figures(measured(target, batch, threads, seconds), seconds)
+            served = figures(measured(target, signature, batch, threads, seconds), seconds)
             ratio = served["per_s"] / alone["per_s"]
             name = f"batch {batch}, {threads} clients"
             result[name] = {"served": served, "in_process": alone, "ratio": ratio}
@@ -181,10 +214,11 @@ def batching(base: Path, seconds: float, clients: int = 32) -> dict[str, dict]:
     file.write_text("max_batch_size { value: 32 } num_batch_threads { value: 1 }\n")
     flags = ("--enable-batching", f"--batching-parameters-file={file}")
     times: dict[str, list[float]] = {"off": [], "on": []}
+    signature = signature_of(base / "1")
     with serving(base) as (off, _), serving(base, *flags) as (on, _):
         for _ in range(2):
             for name, target in (("off", off), ("on", on)):
-                times[name] += measured(target, 1, clients, seconds)
+                times[name] += measured(target, signature, 1, clients, seconds)
     result: dict[str, dict] = {name: figures(t, 2 * seconds) for name, t in times.items()}
     ratio = result["on"]["per_s"] / result["off"]["per_s"]
     for name in ("off", "on"):
@@ -199,19 +233,20 @@ def swaps(base: Path, requests: int, clients: int = 8) -> dict[str, object]:
     from serving.errors import RequestError
 
     outcomes: list[int | str] = []  # the version that answered, or what went wrong
-    left = iter(range(requests))
+    left, signature = iter(range(requests)), signature_of(base / "1")
+    asked, answered = _inputs(signature, 0, 1), OUTPUTS[signature]
     with serving(base) as (target, child), Client(target, MODEL) as client:
-        wanted = client.predict("generate", _inputs(0, 1)).outputs["image"]
+        wanted = client.predict(signature, asked).outputs[answered]
 
         def ask() -> None:
             for _ in left:
                 try:
-                    answer = client.predict("generate", _inputs(0, 1))
+                    answer = client.predict(signature, asked)
                 except RequestError as error:
                     outcomes.append(str(error))
                     continue
-                same = np.array_equal(answer.outputs["image"], wanted)
-                outcomes.append(answer.version if same else "another image")
+                same = np.array_equal(answer.outputs[answered], wanted)
+                outcomes.append(answer.version if same else "another answer")
 
         before = _resident(child.pid)
         workers = [threading.Thread(target=ask) for _ in range(clients)]
@@ -256,7 +291,7 @@ def _row(f: dict[str, float]) -> str:
 def main(
     model_dir: Path, seconds: float, requests: int, only: str | None, out: Path | None
 ) -> None:
-    """Measure a generator's SavedModel served and in process."""
+    """Measure a SavedModel served and in process."""
     parts = {
         "compare": lambda base: compare(base, seconds),
         "batching": lambda base: batching(base, seconds),
