@@ -120,8 +120,8 @@ def caption_photos(
         client = stack.enter_context(Client(where, resolved.push.model_name))
         said = [_ask(client, name, data, chosen) for name, data in files.items()]
         if attention:
-            looks = [_look(client, data, chosen) for data in files.values()]
-            _draw(Path(attention), list(files.values()), looks)
+            looks = [look(client, data, chosen) for data in files.values()]
+            draw_attention(Path(attention), list(files.values()), looks)
     return [said[list(files).index(name)] for name in photos]
 
 
@@ -151,15 +151,22 @@ def _ask(client: Client, name: str, data: bytes, version: int | str | None) -> S
     return Said(name, answer.captions[0], float(answer.log_probs[0]), answer.version)
 
 
-def _look(client: Client, data: bytes, version: int | str | None) -> dict[str, Any]:
+def look(client: Client, data: bytes, version: int | str | None) -> dict[str, Any]:
+    """Ask where the model looks: `words`, string[1,T], and `attention`, float32[1,T,h,w]."""
     import numpy as np
 
     inputs = {"image_bytes": np.array([data], np.object_)}
     return dict(client.predict("attention", inputs, version).outputs)
 
 
-def _draw(out: Path, files: Sequence[bytes], looks: Sequence[dict[str, Any]]) -> None:
-    """Draw a row per photograph: itself, then a tile per word."""
+def draw_attention(out: Path, files: Sequence[bytes], looks: Sequence[dict[str, Any]]) -> None:
+    """Draw a row per photograph into a PNG: itself, then a tile per word.
+
+    Args:
+      out: The PNG.
+      files: Encoded photographs.
+      looks: What `look` returned for each.
+    """
     import importlib
 
     import numpy as np

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline import config
+from pipeline import answer, config
 from pipeline.console import Console
 from pipeline.history import index
 from pipeline.lineage import Output
 from pipeline.paths import Paths, shown
-from pipeline.recipe import Recipe
+from pipeline.recipe import CaptionRecipe, Recipe
 from pipeline.runners.local import NodeResult
-from pipeline.served import server
-from serving.client import Client
-from serving.sheet import write_sheet
-
-ANSWER = "answer.png"
 
 
 class Verdict(NamedTuple):
@@ -59,7 +53,7 @@ def tell(
     pushed = _output(results, "Pusher", "pushed_model")
     if pushed and pushed.properties.get("pushed"):
         console.line(f"model    {shown(str(pushed.properties['pushed_destination']))}")
-        _ask(recipe, paths, console)
+        answer.ask(recipe, paths, console)
     cached = sum(result.state == "cached" for result in results.values())
     console.line(f"all runs {shown(index.write(paths.output))}")
     console.line(f"took     {seconds:.0f} s, {cached} of {len(results)} nodes from the cache")
@@ -102,25 +96,6 @@ def tell_scores(found: dict[str, Any], verdict: Verdict, console: Console) -> No
         console.line(f"score    {name:{width}} {figure}{beside}".rstrip())
 
 
-def _ask(recipe: Recipe, paths: Paths, console: Console) -> None:
-    """Send one real gRPC request to the embedded server on the pushed version."""
-    console.pending("asking the pushed version")
-    model = recipe.push.model_name
-    names = config.label_names(recipe)
-    seeds = list(range(len(names) or 10))
-    log = paths.logs / "server.log"
-    with server(model, paths.serving(model), log) as target, Client(target, model) as client:
-        began = time.monotonic()
-        answer = client.generate(seeds, seeds if names else None)
-        elapsed = (time.monotonic() - began) * 1000
-    path = paths.output / ANSWER
-    write_sheet(path, answer.images, columns=len(seeds))
-    console.line(f"answer   {shown(path)}")
-    console.line(
-        f"         {len(seeds)} images by version {answer.version} over gRPC in {elapsed:.0f} ms"
-    )
-
-
 def _suggest(recipe: Recipe, paths: Paths, console: Console) -> None:
     """Print three commands that work from here, for this recipe and this output folder."""
     command = shown(Path(sys.argv[0]).absolute())
@@ -129,10 +104,15 @@ def _suggest(recipe: Recipe, paths: Paths, console: Console) -> None:
     name = recipe.name if packaged else shown(paths.output / "recipe.yaml")
     here = paths.output == Paths.of(recipe.name).output
     folder = "" if here else f" --output-dir {shown(paths.output)}"
-    label = " --label 0" if config.label_names(recipe) else ""
+    if isinstance(recipe, CaptionRecipe):
+        photo = answer.photo(paths)
+        request = f"caption --recipe {name}{folder} {shown(photo) if photo else 'photo.jpg'}"
+    else:
+        label = " --label 0" if config.label_names(recipe) else ""
+        request = f"generate --recipe {name}{folder}{label} --count 16 --seed 1"
     console.line()
     console.line("try next")
-    console.line(f"         {command} generate --recipe {name}{folder}{label} --count 16 --seed 1")
+    console.line(f"         {command} {request}")
     more = recipe.train.steps * 2
     console.line(f"         {command} run {name}{folder} --set train.steps={more}")
     console.line(f"         {command} serve {name}{folder}")

@@ -1,0 +1,75 @@
+"""One real request to the version that a run has just pushed, by gRPC, and what came of it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from pipeline import config
+from pipeline.console import Console
+from pipeline.lineage import Lineage
+from pipeline.paths import Paths, shown
+from pipeline.recipe import CaptionRecipe, Recipe
+from pipeline.served import server
+from serving.client import Client
+from serving.sheet import write_sheet
+
+ANSWER, PHOTO = "answer.png", "photo"
+"""What the pushed version made, and (with the ending of its kind) what it was shown."""
+
+
+def ask(recipe: Recipe, paths: Paths, console: Console) -> None:
+    """Send a request to the embedded server on the pushed version and write the answer down."""
+    console.pending("asking the pushed version")
+    model = recipe.push.model_name
+    about = _caption if isinstance(recipe, CaptionRecipe) else _images
+    with (
+        server(model, paths.serving(model), paths.logs / "server.log") as target,
+        Client(target, model) as client,
+    ):
+        line = about(client, recipe, paths)
+    console.line(f"answer   {shown(paths.output / ANSWER)}")
+    console.line(f"         {line}")
+
+
+def photo(paths: Paths) -> Path | None:
+    """Return the photograph that a captioner was last shown."""
+    return next(iter(sorted(paths.output.glob(f"{PHOTO}.*"))), None)
+
+
+def _images(client: Client, recipe: Recipe, paths: Paths) -> str:
+    names = config.label_names(recipe)
+    seeds = list(range(len(names) or 10))
+    began = time.monotonic()
+    answer = client.generate(seeds, seeds if names else None)
+    elapsed = (time.monotonic() - began) * 1000
+    write_sheet(paths.output / ANSWER, answer.images, columns=len(seeds))
+    return f"{len(seeds)} images by version {answer.version} over gRPC in {elapsed:.0f} ms"
+
+
+def _caption(client: Client, recipe: Recipe, paths: Paths) -> str:
+    """Show a held-out photograph, which is kept beside the answer."""
+    from pipeline.caption import draw_attention, look
+
+    data = _held_out(recipe, paths)
+    for old in paths.output.glob(f"{PHOTO}.*"):
+        old.unlink()
+    kind = "png" if data.startswith(b"\x89PNG") else "jpg"
+    (paths.output / f"{PHOTO}.{kind}").write_bytes(data)
+    began = time.monotonic()
+    answer = client.caption([data])
+    elapsed = (time.monotonic() - began) * 1000
+    draw_attention(paths.output / ANSWER, [data], [look(client, data, answer.version)])
+    return f"'{answer.captions[0]}' by version {answer.version} over gRPC in {elapsed:.0f} ms"
+
+
+def _held_out(recipe: Recipe, paths: Paths) -> bytes:
+    import tensorflow as tf
+
+    from components.contact_sheet import read_split
+    from trainer.features import IMAGE
+
+    uri = Lineage.of(paths.metadata, recipe.name).latest("DataCheck", "checked").uri
+    example = tf.train.Example.FromString(next(read_split(uri, 1, "eval")))
+    data: bytes = example.features.feature[IMAGE].bytes_list.value[0]
+    return data
