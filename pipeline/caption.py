@@ -187,7 +187,7 @@ def _square(data: bytes, side: int) -> np.ndarray:
     import numpy as np
     from PIL import Image, ImageOps
 
-    opened = Image.open(io.BytesIO(data))
+    opened: Image.Image = Image.open(io.BytesIO(data))
     if opened.mode.startswith("I;16"):
         opened = opened.point(lambda value: value / 256).convert("L")
     white = Image.new("RGBA", opened.size, "white")

@@ -117,7 +117,7 @@ def test_mistakes_are_found_before_a_server_is_asked(photos, tmp_path) -> None:
         run("no.jpg")
     with pytest.raises(UserError, match="recipe 'digits_cgan' makes images"):
         run(photos["wide.png"], "--recipe", "digits_cgan")
-    with pytest.raises(UserError, match="--attention .* there is no folder"):
+    with pytest.raises(UserError, match=r"--attention .* there is no folder"):
         run(photos["wide.png"], "--attention", str(tmp_path / "none" / "a.png"))
     with pytest.raises(UserError, match="no version of 'scenes'"):
         run(photos["wide.png"], "--output-dir", str(tmp_path))
