@@ -187,7 +187,14 @@ def warmup_requests(side: int) -> Iterator[predict_pb2.PredictRequest]:
         },
         "score": {"caption": (b"a caption", tf.string)},
     }
-    names = ("serving_default", "caption_greedy", "caption_nbest", "attention", *further)
+    names = (
+        "serving_default",
+        "caption",
+        "caption_greedy",
+        "caption_nbest",
+        "attention",
+        *further,
+    )
     for name in names:
         for batch in WARMUP_BATCHES:
             spec = model_pb2.ModelSpec(signature_name=name)

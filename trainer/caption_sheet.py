@@ -64,13 +64,13 @@ def _tile(image: np.ndarray) -> Image.Image:
 
 
 def _lit(image: np.ndarray, weights: np.ndarray) -> Image.Image:
-    """Darken a photograph but for where the weights are high, relative to the highest."""
+    """Light a photograph where the weights are high, relative to the highest; dim the rest."""
     relative = weights / max(float(weights.max()), 1e-9)
-    mask = Image.fromarray((relative * 255).astype(np.uint8)).resize(
-        (TILE, TILE), Image.Resampling.BICUBIC
-    )
-    light = 0.2 + 0.8 * np.asarray(mask, np.float32)[..., None] / 255.0
-    return Image.fromarray((np.asarray(_tile(image)) * light).astype(np.uint8))
+    small = Image.fromarray((relative * 255).astype(np.uint8))
+    light = np.asarray(small.resize((TILE, TILE), Image.Resampling.BICUBIC), np.float32) / 255.0
+    # Some light is added, for where the photograph itself is dark.
+    lit = np.asarray(_tile(image)) * (0.3 + 0.6 * light[..., None]) + 60.0 * light[..., None]
+    return Image.fromarray(np.clip(lit, 0, 255).astype(np.uint8))
 
 
 def _write(canvas: Image.Image, at: tuple[int, int], text: str) -> None:
