@@ -85,7 +85,7 @@ def test_dataflow_would_take_ingestion_and_check(build, expected, scenes, tmp_pa
     assert images == {"r/i:1"}
     cloud = job.options.view_as(GoogleCloudOptions)
     assert (cloud.project, cloud.region) == ("project", "europe-west4")
-    assert cloud.temp_location == "gs://bucket/beam/temp"
+    assert cloud.temp_location.startswith("gs://bucket/beam/temp")  # some versions add the job
     assert job.options.view_as(WorkerOptions).max_num_workers == 8
 
 
