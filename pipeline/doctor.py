@@ -83,10 +83,10 @@ def _lock(_: str | None) -> Iterator[Finding]:
         yield Finding("packages", "note", "no requirements.lock here to compare with")
         return
     pins = dict(re.findall(r"^([\w.-]+)==(\S+)", LOCK.read_text(encoding="utf-8"), re.MULTILINE))
-    there = {
-        re.sub(r"[-_.]+", "-", dist.name).lower(): dist.version
-        for dist in importlib.metadata.distributions()
-    }
+    there: dict[str, str] = {}
+    for dist in importlib.metadata.distributions():
+        # The first on the path counts, as it does for an import.
+        there.setdefault(re.sub(r"[-_.]+", "-", dist.name).lower(), dist.version)
     wrong = [
         f"{name} {there.get(name, 'missing')}" for name in pins if there.get(name) != pins[name]
     ]

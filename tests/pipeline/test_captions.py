@@ -46,7 +46,7 @@ def recipe_of(folder: Path, data: dict) -> config.Recipe:
         "captions": {"length": LENGTH, "min_count": 2},
         "model": {"family": "wired_only"},
         "train": {"steps": 1},
-        "evaluate": {"extractor": "digits", "samples": 500, "thresholds": []},
+        "evaluate": {"task": "caption", "thresholds": []},
         "push": {"model_name": "none"},
     }
     file = folder / "wired_captions.yaml"

@@ -61,7 +61,7 @@ def test_an_interruption_leaves_nothing(tmp_path, number, code):
             assert process.poll() is None
             time.sleep(0.1)
         process.send_signal(number)
-        _, error = process.communicate(timeout=60)
+        _, error = process.communicate(timeout=240)
     finally:
         process.kill()
     assert process.returncode == code
