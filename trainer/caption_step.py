@@ -23,7 +23,7 @@ class CaptionStep:
 
     def __init__(self, captioner: Captioner, train: CaptionTrain) -> None:
         self.captioner, self.settings = captioner, train
-        self.step = tf.Variable(0, dtype=tf.int64, name="step")
+        self.step = tf.Variable(0, dtype=tf.int64, name="step", trainable=False)
         warmup = min(train.warmup_steps, train.steps - 1)
         self.rate = keras.optimizers.schedules.CosineDecay(
             0.0 if warmup else train.learning_rate,

@@ -95,7 +95,7 @@ class CaptionTask(CaptionStep):
         Raises:
           UserError: The restored checkpoint was trained with another vocabulary.
         """
-        if int(self._saved_digest) != self._digest:
+        if int(self._saved_digest.numpy()) != self._digest:
             raise UserError(
                 "the saved state of this training belongs to another vocabulary: remove its "
                 f"folder in '{self.config.checkpoint_root}' to begin again"
@@ -107,7 +107,7 @@ class CaptionTask(CaptionStep):
                 train.batch_size,
                 train.captions_per_image,
                 train.seed,
-                int(self.step),
+                int(self.step.numpy()),
             )
         )
 
@@ -160,7 +160,7 @@ class CaptionTask(CaptionStep):
         found = self._describe(self.held_out.seen[: len(images)])
         words = [[word.decode() for word in row] for row in found["words"].numpy().tolist()]
         grid = caption_sheet.attended(images, words, found["attention"].numpy())
-        logs.image(f"attention-{int(self.step):06d}", int(self.step), grid)
+        logs.image(f"attention-{int(self.step.numpy()):06d}", int(self.step.numpy()), grid)
 
     @tf.function(reduce_retracing=True)
     def _describe(self, images: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -59,7 +59,7 @@ def test_interrupted_and_continued_equals_unbroken(fn_args, monkeypatch, family)
 
     def train(self, batches, count):
         result = inner(self, batches, count)
-        if int(self.step) == 9:
+        if int(self.step.numpy()) == 9:
             os.kill(os.getpid(), signal.SIGTERM)
         return result
 
@@ -75,6 +75,15 @@ def test_interrupted_and_continued_equals_unbroken(fn_args, monkeypatch, family)
     for one, other in zip(before, after, strict=True):
         assert other["loss"] == pytest.approx(one["loss"], abs=1e-5)
     assert after[-1]["validation_loss"] == pytest.approx(before[-1]["validation_loss"], abs=1e-5)
+
+
+@pytest.mark.usefixtures("bare")
+@pytest.mark.parametrize("family", FAMILIES)
+def test_half_precision_learns(fn_args, family) -> None:
+    args = fn_args("half", family, mixed_precision=True)
+    run_fn(args)
+    losses = [row["loss"] for row in metrics(args)]
+    assert losses[-1] < losses[0] - 0.2
 
 
 def test_the_run_folder_shows_captions_attention_and_perplexity(fn_args) -> None:
