@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import sys
 
 import pytest
 from cryptography import x509
@@ -11,6 +12,16 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from serving.options import Tls
+
+
+@pytest.fixture(scope="session")
+def forking() -> None:
+    """Skip where processes cannot be forked: threads of TensorFlow do not survive it."""
+    context = sys.modules.get("tensorflow.python.eager.context")
+    if context is not None and context._context is not None and context._context._initialized:
+        pytest.skip(
+            "TensorFlow has run in this process: run these by themselves, as make test does"
+        )
 
 
 @pytest.fixture(scope="session")

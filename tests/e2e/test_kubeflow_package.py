@@ -44,7 +44,7 @@ def with_settings(settings: list[str]) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def package(genvision) -> Path:
+def package(forking, genvision) -> Path:
     done = genvision(
         "kubeflow", "compile", "digits_cgan", "--image", "reg/genvision:1", "--out", "p.yaml",
         *with_settings(SETTINGS),

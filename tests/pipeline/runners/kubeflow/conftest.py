@@ -77,6 +77,6 @@ class Sample:
 
 
 @pytest.fixture(scope="module")
-def sample_in(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Sample]:
+def sample_in(forking, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Sample]:
     """Compile the sample pipeline in a folder of its own."""
     return lambda gates=("Judge",): Sample(tmp_path_factory.mktemp("sample"), gates)
