@@ -20,7 +20,7 @@ def forking() -> None:
     context = sys.modules.get("tensorflow.python.eager.context")
     if context is not None and context._context is not None and context._context._initialized:
         pytest.skip(
-            "TensorFlow has run in this process: run these by themselves, as make test does"
+            "TensorFlow has run in this process: make test runs these by themselves"
         )
 
 
