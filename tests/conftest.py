@@ -19,9 +19,7 @@ def forking() -> None:
     """Skip where processes cannot be forked: threads of TensorFlow do not survive it."""
     context = sys.modules.get("tensorflow.python.eager.context")
     if context is not None and context._context is not None and context._context._initialized:
-        pytest.skip(
-            "TensorFlow has run in this process: make test runs these by themselves"
-        )
+        pytest.skip("TensorFlow has run in this process: make test runs these by themselves")
 
 
 @pytest.fixture(scope="session")
