@@ -24,6 +24,8 @@ from components.data_check.component import DataCheck
 from components.evaluator.baseline import LatestOtherBlessedModelStrategy
 from components.evaluator.component import GenerativeEvaluator
 from components.example_gen.component import TfdsExampleGen
+from components.reference.component import ReferenceStatistics
+from components.reference.settings import ReferenceSettings
 from components.reviewed_schema.component import ReviewedSchema
 from components.serving_check.component import ServingCheck
 from pipeline import code, config
@@ -67,7 +69,26 @@ def _components(recipe: Recipe, paths: Paths) -> list[BaseNode]:
         transform = caption_transform(recipe.captions, checked, schema)
         _keyed_by_code(transform, "trainer")
         data.append(transform)
-    return [*data, *_model_components(recipe, paths, checked, transform)]
+    reference = _reference(recipe, checked)
+    before = [*data, *([reference] if reference else [])]
+    return [*before, *_model_components(recipe, paths, checked, transform, reference)]
+
+
+def _reference(recipe: Recipe, examples: BaseChannel) -> ReferenceStatistics | None:
+    """Wire the look at the real data that images are judged by; before training, so that data and
+    extractor that do not fit cost none.
+    """
+    if not isinstance(recipe, ImageRecipe):
+        return None
+    reference = ReferenceStatistics(examples, ReferenceSettings.of(recipe.evaluate))
+    _keyed_by_code(
+        reference,
+        "components/datasets",
+        "components/evaluator",
+        "components/metrics",
+        "components/reference",
+    )
+    return reference
 
 
 def _learned_from(recipe: Recipe, examples: BaseChannel) -> tuple[list[BaseNode], BaseChannel]:
@@ -122,7 +143,11 @@ def _data_components(recipe: Recipe, paths: Paths) -> tuple[list[BaseNode], Base
 
 
 def _model_components(
-    recipe: Recipe, paths: Paths, examples: BaseChannel, transform: Transform | None
+    recipe: Recipe,
+    paths: Paths,
+    examples: BaseChannel,
+    transform: Transform | None,
+    reference: ReferenceStatistics | None,
 ) -> list[BaseNode]:
     """Wire training and judging, and what follows from the verdict."""
     deployed = None
@@ -151,10 +176,10 @@ def _model_components(
     evaluator = GenerativeEvaluator(
         model=trainer.outputs["model"],
         examples=examples,
+        reference=reference.outputs["reference"] if reference else None,
         baseline_model=baseline.outputs["model"],
         model_run=trainer.outputs["model_run"],
         evaluation=recipe.evaluate.model_dump_json(),
-        cache_dir=str(paths.cache),
     )
     _keyed_by_code(evaluator, "components/metrics", "components/evaluator", "components/datasets")
     nodes = [*before, *([deployed] if deployed else []), trainer, baseline, evaluator]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pipeline.console import Console
     from pipeline.recipe import Recipe
 
-LAST_DATA_NODE = "DataCheck"
+DATA, REFERENCE = "DataCheck", "ReferenceStatistics"
 
 
 @click.command()
@@ -86,22 +86,23 @@ def _evaluate(
     """Read the data, evaluate and write the report; returns the content of evaluation.json."""
     console.pending("starting TFX (some ten seconds)")
     from components.evaluator import tasks
-    from pipeline import run
+    from pipeline import nodes, run
 
     settings: Any = recipe.evaluate
     more = {}
     if settings.task == "image":
         more = {"open_model": _opener(model, settings.samples)}
-    results = run.run_nodes(recipe, paths, None, LAST_DATA_NODE, console)
+    has_reference = REFERENCE in nodes.of(recipe)
+    results = run.run_nodes(recipe, paths, None, REFERENCE if has_reference else DATA, console)
     began = time.monotonic()
     task = tasks.of(settings)
     result = task.evaluate.evaluate(
         model,
-        results[LAST_DATA_NODE].outputs["checked"].uri,
+        results[DATA].outputs["checked"].uri,
         settings,
         _beam(recipe),
         str(out / ".scratch"),
-        str(paths.cache),
+        results[REFERENCE].outputs["reference"].uri if has_reference else None,
         baseline,
         **more,
     )

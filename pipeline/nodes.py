@@ -11,6 +11,7 @@ NODES = (
     "StatisticsGen",
     "ExampleValidator",
     "DataCheck",
+    "ReferenceStatistics",
     "Transform",
     "EncoderFeatures",
     "WarmStartResolver",
@@ -37,6 +38,7 @@ used by it; without one TFX packs its whole source tree anew for every Beam node
 def of(recipe: Recipe) -> tuple[str, ...]:
     """Return the nodes of a recipe's runs, in order: not all recipes need every node."""
     needed = {
+        "ReferenceStatistics": isinstance(recipe, ImageRecipe),
         "Transform": isinstance(recipe, CaptionRecipe),
         "EncoderFeatures": isinstance(recipe, CaptionRecipe) and recipe.model.cache_features,
         "WarmStartResolver": isinstance(recipe, ImageRecipe) and recipe.train.warm_start,

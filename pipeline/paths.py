@@ -49,11 +49,6 @@ class Paths:
         return self.output / "data"
 
     @property
-    def cache(self) -> Path:
-        """What can be computed again: reference statistics of the evaluation."""
-        return self.output / "cache"
-
-    @property
     def approvals(self) -> Path:
         """What people decided about models."""
         return self.output / "approvals"

@@ -8,6 +8,7 @@ from tfx.types import component_spec, standard_artifacts
 
 from components.evaluator import executor
 from components.evaluator.settings import parse
+from components.reference.component import FeatureStatistics
 
 
 class GenerativeEvaluatorSpec(component_spec.ComponentSpec):
@@ -16,11 +17,11 @@ class GenerativeEvaluatorSpec(component_spec.ComponentSpec):
     PARAMETERS = {
         # Not "evaluation": that is the output's key, and keys must differ.
         "settings": component_spec.ExecutionParameter(type=str),
-        "cache_dir": component_spec.ExecutionParameter(type=str, optional=True),
     }
     INPUTS = {
         "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
         "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
+        "reference": component_spec.ChannelParameter(type=FeatureStatistics, optional=True),
         "baseline_model": component_spec.ChannelParameter(
             type=standard_artifacts.Model, optional=True
         ),
@@ -45,9 +46,9 @@ class GenerativeEvaluator(base_beam_component.BaseBeamComponent):
         model: types.BaseChannel,
         examples: types.BaseChannel,
         evaluation: str,
+        reference: types.BaseChannel | None = None,
         baseline_model: types.BaseChannel | None = None,
         model_run: types.BaseChannel | None = None,
-        cache_dir: str | None = None,
     ) -> None:
         """Construct the component.
 
@@ -55,9 +56,9 @@ class GenerativeEvaluator(base_beam_component.BaseBeamComponent):
           model: Candidate with the signature `generate`, or `caption` and `score`.
           examples: Examples of TfdsExampleGen with the splits named in `evaluation`.
           evaluation: JSON of `settings.Evaluation` or, for captions, `settings.CaptionEvaluation`.
+          reference: For images: what ReferenceStatistics made of the same examples and settings.
           baseline_model: Model now deployed, for the relative checks; may resolve to nothing.
           model_run: Training output; a `metrics.jsonl` in it gives the report its curves.
-          cache_dir: Folder that keeps the real data's features between runs.
 
         Raises:
           UserError: `evaluation` is not usable.
@@ -67,9 +68,9 @@ class GenerativeEvaluator(base_beam_component.BaseBeamComponent):
             model=model,
             examples=examples,
             settings=evaluation,
+            reference=reference,
             baseline_model=baseline_model,
             model_run=model_run,
-            cache_dir=cache_dir,
             evaluation=types.Channel(type=standard_artifacts.ModelEvaluation),
             blessing=types.Channel(type=standard_artifacts.ModelBlessing),
         )

@@ -11,24 +11,23 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from components import metrics
 from components.collect import read_json
 from components.evaluator import gate, parts, sampling
 from components.evaluator.contract import ContractError, Generator, check_same
-from components.evaluator.examples import Stored, image_shape, open_examples
+from components.evaluator.examples import Stored, open_examples
 from components.evaluator.fingerprint import folder_fingerprint
-from components.evaluator.reference import features_of
 from components.evaluator.settings import Evaluation
 from components.metrics import extractors
 from components.metrics.evidence import Evidence, FeatureSet, Score
 from components.metrics.frechet import check_count
 from components.metrics.score import score_all
+from components.reference import stored as reference_files
+from components.reference.settings import ReferenceSettings
+from trainer.errors import UserError
 from trainer.progress import Progress
 
 SHEET_COLUMNS = 10
 """Images per class in sheets."""
-
-AGAINST_MEMORISATION = ("nearest_train_distance", "copied_share")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,21 +73,19 @@ class Bench:
     settings: Evaluation
     card: extractors.Card
     stored: Stored
-    image_shape: tuple[int, ...]
-    reference: FeatureSet
-    train: FeatureSet
+    real: reference_files.Reference
     make_pipeline: Callable[[], Any]
     scratch: str
 
     @property
     def classes(self) -> int:
         """Number of classes that samples are asked for, in turn."""
-        return number_of_classes(self.stored, self.train)
+        return number_of_classes(self.stored, self.real.train)
 
     def evidence(self, samples: FeatureSet) -> Evidence:
         """Put samples beside the real data."""
         knows = self.card.knows(self.stored.dataset)
-        return Evidence(samples, self.reference, self.train, knows)
+        return Evidence(samples, self.real.held_out, self.real.train, knows)
 
 
 def evaluate(
@@ -97,7 +94,7 @@ def evaluate(
     settings: Evaluation,
     make_pipeline: Callable[[], Any],
     scratch: str,
-    cache_dir: str | None = None,
+    reference_uri: str | None,
     baseline_path: str | None = None,
     open_model: Callable[[str], sampling.Source] = Generator,
 ) -> Result:
@@ -109,7 +106,7 @@ def evaluate(
       settings: What to do.
       make_pipeline: Makes a Beam pipeline; used as a context manager.
       scratch: Folder that workers can write to; removed afterwards.
-      cache_dir: Where features of real data are kept between evaluations.
+      reference_uri: What ReferenceStatistics made of the same examples and settings.
       baseline_path: SavedModel now deployed, scored on the same seeds and data. One that cannot
         be loaded or scored any more is named in the reasons and compared with no further.
       open_model: `Images` for ready-made images in the model's place.
@@ -122,7 +119,7 @@ def evaluate(
     """
     began = time.monotonic()
     try:
-        bench = _prepare(examples_uri, settings, make_pipeline, scratch, cache_dir)
+        bench = _prepare(examples_uri, settings, make_pipeline, scratch, reference_uri)
         judged = _judge(bench, model_path, baseline_path, open_model)
     finally:
         if tf.io.gfile.exists(scratch):
@@ -133,9 +130,9 @@ def evaluate(
         stored=bench.stored,
         model_path=model_path,
         model_fingerprint=folder_fingerprint(model_path),
-        reference=bench.reference,
-        train=bench.train,
-        floor=_floor(bench),
+        reference=bench.real.held_out,
+        train=bench.real.train,
+        floor=bench.real.floor,
         **judged,
         seconds=time.monotonic() - began,
     )
@@ -171,36 +168,17 @@ def _prepare(
     settings: Evaluation,
     make_pipeline: Callable[[], Any],
     scratch: str,
-    cache_dir: str | None,
+    reference_uri: str | None,
 ) -> Bench:
-    """Check everything that is not the model's, and extract the real data's features."""
+    """Check everything that is not the model's, and read what is known of the real data."""
     card = extractors.load(settings.extractor).card
     check_count(settings.samples, card.feature_dim, "evaluate.samples")
     stored = open_examples(examples_uri)
-    reference_split, train_split = settings.reference_split, settings.comparison_split
-    shape = image_shape(stored, reference_split, card)
-    real = features_of(
-        stored,
-        (reference_split, train_split),
-        settings.extractor,
-        card,
-        make_pipeline,
-        posixpath.join(scratch, "real"),
-        cache_dir,
-        settings.batch_size,
-    )
-    for split in (reference_split, train_split):
-        check_count(len(real[split]), card.feature_dim, f"split '{split}'")
-    return Bench(
-        settings=settings,
-        card=card,
-        stored=stored,
-        image_shape=shape,
-        reference=real[reference_split],
-        train=real[train_split],
-        make_pipeline=make_pipeline,
-        scratch=scratch,
-    )
+    if reference_uri is None:
+        raise UserError("images are judged against reference statistics: give those of these data")
+    real = reference_files.read(reference_uri)
+    real.check(ReferenceSettings.of(settings), card.fingerprint, stored.fingerprint)
+    return Bench(settings, card, stored, real, make_pipeline, scratch)
 
 
 def _score(
@@ -208,7 +186,7 @@ def _score(
 ) -> Scored:
     """Generate, embed and score; raises `ContractError` for whatever is the model's fault."""
     generator = open_model(model_path)
-    generator.probe(bench.image_shape)
+    generator.probe(bench.real.image_shape)
     folder = posixpath.join(bench.scratch, label.replace(" ", "-"))
     seeds = range(bench.settings.seed_offset, bench.settings.seed_offset + bench.settings.samples)
     with Progress(label, len(seeds), "images") as line:
@@ -279,16 +257,3 @@ def first_of_classes(features: FeatureSet, classes: int, columns: int) -> np.nda
         found = np.flatnonzero(of == label)[:columns]
         rows[label, : len(found)] = found
     return rows
-
-
-def _floor(bench: Bench) -> dict[str, Score]:
-    """Score real images as if they were samples: no generator should be expected to do better.
-
-    They are training images, never repeated; for the figures against memorisation, whose yardstick
-    are held-out images, those.
-    """
-    count = min(len(bench.train), bench.settings.samples)
-    real = bench.train.take(slice(0, count))
-    scores = score_all(bench.evidence(real), bench.card.name)
-    held_out = bench.evidence(bench.reference)
-    return scores | {name: metrics.get(name)(held_out) for name in AGAINST_MEMORISATION}

@@ -28,9 +28,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         """Evaluate.
 
         Args:
-          input_dict: `model`, `examples`; perhaps `baseline_model` and `model_run`.
+          input_dict: `model`, `examples`; perhaps `reference`, `baseline_model`, `model_run`.
           output_dict: `evaluation` and `blessing`.
-          exec_properties: `settings` (JSON for `settings.parse`), perhaps `cache_dir`.
+          exec_properties: `settings` (JSON for `settings.parse`).
 
         Raises:
           UserError: Settings, data or extractor do not fit. What is wrong with the model is no
@@ -40,6 +40,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         task = tasks.of(settings)
         model = artifact_utils.get_single_instance(input_dict["model"])
         baseline = next(iter(input_dict.get("baseline_model") or []), None)
+        reference = next(iter(input_dict.get("reference") or []), None)
         evaluation = artifact_utils.get_single_instance(output_dict["evaluation"])
         result = task.evaluate.evaluate(
             _saved_model(model),
@@ -47,7 +48,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             settings,
             self._make_beam_pipeline,
             posixpath.join(evaluation.uri, SCRATCH),
-            exec_properties.get("cache_dir"),
+            reference.uri if reference else None,
             _saved_model(baseline) if baseline else None,
         )
         runs = input_dict.get("model_run") or []

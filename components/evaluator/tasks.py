@@ -14,7 +14,7 @@ class Task(NamedTuple):
 
     Attributes:
       evaluate: Offers `evaluate(model_path, examples_uri, settings, make_pipeline, scratch,
-        cache_dir, baseline_path)`, whose result has a `verdict` and a `baseline`.
+        reference_uri, baseline_path)`, whose result has a `verdict` and a `baseline`.
       report: Offers `write(result, folder, runs)` and `properties(result)`.
     """
 

@@ -145,6 +145,21 @@ def fingerprint(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def identity(name: str) -> str:
+    """Return the fingerprint of an extractor's weights; the name itself where the file is not here.
+
+    Raises:
+      UserError: No packaged extractor has this name.
+    """
+    if name.startswith(f"{INCEPTION}:"):
+        path = Path(name.removeprefix(f"{INCEPTION}:"))
+        if not path.is_file():
+            return name
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    return read_card(name).fingerprint if _file(name).with_suffix(".json").is_file() else name
+
+
 def _load_inception(path: str) -> Extractor:
     import tensorflow as tf
 

@@ -80,7 +80,8 @@ def test_a_model_that_fails_the_gate_is_not_pushed(first, genvision, small) -> N
     assert re.search(r"fid_digits-cnn_500.*0\.1", done.stderr)
     # Only the verdict was made anew, and what was serving stays and answers.
     states = dict(re.findall(r"^\[\d+/\d+\] (\w+) +(\w+)", done.stdout, re.M))
-    assert states["Trainer"] == "cached" and states["GenerativeEvaluator"] == "done"
+    assert states["ReferenceStatistics"] == states["Trainer"] == "cached"
+    assert states["GenerativeEvaluator"] == "done"
     assert len(genvision.versions()) == 1
     asked = genvision("generate", "--label", "7", "--count", "4", "--seed", "1", "--out", "s.png")
     assert asked.returncode == 0

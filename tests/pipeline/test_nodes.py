@@ -27,8 +27,10 @@ def test_the_wiring_has_these_nodes_in_an_order_that_fits(name: str, tmp_path: P
 def test_selected_is_the_slice() -> None:
     recipe = config.load("digits_cgan")
     assert nodes.selected(recipe, None, None) == nodes.of(recipe)
-    assert nodes.selected(recipe, "DataCheck", "Trainer") == ("DataCheck", "Trainer")
+    middle = ("DataCheck", "ReferenceStatistics", "Trainer")
+    assert nodes.selected(recipe, "DataCheck", "Trainer") == middle
     assert "Transform" not in nodes.of(recipe)
+    assert "ReferenceStatistics" not in nodes.of(config.load("scenes_captions"))
 
 
 @pytest.mark.parametrize(

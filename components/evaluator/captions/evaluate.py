@@ -101,7 +101,7 @@ def evaluate(
     settings: CaptionEvaluation,
     make_pipeline: Callable[[], Any],
     scratch: str,
-    cache_dir: str | None = None,
+    reference_uri: str | None = None,
     baseline_path: str | None = None,
 ) -> Result:
     """Caption the held-out images, compare with a baseline and decide.
@@ -112,7 +112,7 @@ def evaluate(
       settings: What to do.
       make_pipeline: Makes a Beam pipeline; used as a context manager.
       scratch: Folder that workers can write to; removed afterwards.
-      cache_dir: Not used: reading captions takes no longer than reading a cache of them.
+      reference_uri: Not used: captions are compared as they are, no extractor looks at them.
       baseline_path: SavedModel now deployed, given the same images. One that cannot be loaded or
         scored any more is named in the reasons and compared with no further.
 

@@ -1,4 +1,4 @@
-"""A whole evaluation on real digits: scores, verdicts, caches, and figures that do not move."""
+"""A whole evaluation on real digits: scores, verdicts, and figures that do not move."""
 
 import apache_beam as beam
 import numpy as np
@@ -22,12 +22,13 @@ def settings(**changes):
 
 
 @pytest.fixture(scope="module")
-def run(examples, in_memory, tmp_path_factory):
+def run(examples, in_memory, reference_of, tmp_path_factory):
     root = tmp_path_factory.mktemp("evaluate")
 
-    def call(model, baseline=None, make=in_memory, cache=str(root / "cache"), **changes):
-        scratch = root / "scratch"
-        result = evaluate(model, examples, settings(**changes), make, str(scratch), cache, baseline)
+    def call(model, baseline=None, make=in_memory, **changes):
+        scratch, asked = root / "scratch", settings(**changes)
+        reference = reference_of(asked)
+        result = evaluate(model, examples, asked, make, str(scratch), reference, baseline)
         assert not scratch.exists()
         return result
 
@@ -58,7 +59,7 @@ def test_real_data_are_scored_beside_it(first):
 def test_figures_ignore_batch_size_and_workers(run, good, first, batch, mode, workers):
     arguments = ["--runner=DirectRunner", f"--direct_running_mode={mode}"]
     arguments.append(f"--direct_num_workers={workers}")
-    again = run(good, make=lambda: beam.Pipeline(argv=arguments), cache=None, batch_size=batch)
+    again = run(good, make=lambda: beam.Pipeline(argv=arguments), batch_size=batch)
     for name, score in first.candidate.scores.items():
         assert again.candidate.scores[name].value == pytest.approx(score.value, rel=1e-6), name
         assert again.candidate.scores[name].error == pytest.approx(score.error, rel=1e-4, abs=1e-12)
@@ -119,15 +120,6 @@ def test_a_baseline_that_is_gone_leaves_the_absolute_bounds(run, good):
     assert "the deployed model cannot be compared with" in result.verdict.reasons[-1]
 
 
-def test_features_of_real_data_are_kept_and_reused(run, good, first, tmp_path):
-    run(good, cache=str(tmp_path))
-    stored = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
-    assert len(stored) == 2
-    again = run(good, cache=str(tmp_path))
-    assert {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == stored
-    assert again.candidate.scores == first.candidate.scores
-
-
 def test_a_baseline_of_another_signature_is_compared_where_it_can_be(run, good, noisy):
     """An unconditional model has no label accuracy: a remark; its distance is compared."""
     result = run(
@@ -143,21 +135,6 @@ def test_a_baseline_of_another_signature_is_compared_where_it_can_be(run, good, 
     assert any("not worse by more than the margin" in t for t in texts)
 
 
-def test_an_eval_split_with_too_few_images_is_named(good, few_examples, in_memory, tmp_path):
-    with pytest.raises(UserError, match=r"split 'eval': 40 images are too few.*at least 65"):
-        evaluate(good, few_examples, settings(), in_memory, str(tmp_path / "scratch"))
-    assert not (tmp_path / "scratch").exists()
-
-
-def test_a_damaged_cache_is_made_anew(run, good, tmp_path, first):
-    run(good, cache=str(tmp_path))
-    whole = {path: path.read_bytes() for path in tmp_path.iterdir()}
-    for path, content in whole.items():
-        path.write_bytes(content[:1000])
-    assert run(good, cache=str(tmp_path)).candidate.scores == first.candidate.scores
-    assert all(len(path.read_bytes()) == len(content) for path, content in whole.items())
-
-
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -171,6 +148,22 @@ def test_mistakes_of_the_settings_stop_before_any_work(run, good, changes, words
         run(good, **changes)
 
 
+def test_statistics_of_other_settings_are_refused(
+    examples, good, reference_of, in_memory, tmp_path
+):
+    scratch = tmp_path / "scratch"
+    with pytest.raises(UserError, match=r"of samples 500, not 400; .*from ReferenceStatistics"):
+        evaluate(
+            good,
+            examples,
+            settings(samples=400),
+            in_memory,
+            str(scratch),
+            reference_of(settings()),
+        )
+    assert not scratch.exists()
+
+
 def test_examples_without_a_manifest_are_refused(good, in_memory, tmp_path):
     with pytest.raises(UserError, match="TfdsExampleGen"):
-        evaluate(good, str(tmp_path), settings(), in_memory, str(tmp_path / "s"))
+        evaluate(good, str(tmp_path), settings(), in_memory, str(tmp_path / "s"), None)

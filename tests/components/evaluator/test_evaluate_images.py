@@ -21,13 +21,16 @@ def picture(value, size=(4, 3)):
     return buffer.getvalue()
 
 
-def test_a_models_own_images_in_a_file_score_as_the_model_does(good, examples, in_memory, tmp_path):
+def test_a_models_own_images_in_a_file_score_as_the_model_does(
+    good, examples, reference_of, in_memory, tmp_path
+):
     """The same 200 images, asked for by seed or read from an .npz."""
     generator, seeds = Generator(good), np.arange(200)
     labels = generator.labels(seeds, 10)
     np.savez(tmp_path / "made.npz", images=generator(seeds, labels), labels=labels)
     settings = Evaluation(extractor="digits", samples=200, thresholds=(Bound(metric=FID, max=9),))
-    common = (examples, settings, in_memory, str(tmp_path / "scratch"), str(tmp_path / "cache"))
+    scratch = str(tmp_path / "scratch")
+    common = (examples, settings, in_memory, scratch, reference_of(settings))
     model = evaluate(good, *common)
     images = evaluate(str(tmp_path / "made.npz"), *common, open_model=Images)
     assert images.candidate.scores == model.candidate.scores

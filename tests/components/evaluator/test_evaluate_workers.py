@@ -13,14 +13,17 @@ import json, sys
 import apache_beam as beam
 from components.evaluator.evaluate import evaluate
 from components.evaluator.settings import Evaluation
-model, examples, scratch, cache, workers, batch = sys.argv[1:]
+from components.reference.measure import measure
+from components.reference.settings import ReferenceSettings
+model, examples, scratch, reference, workers, batch = sys.argv[1:]
 arguments = ["--runner=FnApiRunner", "--sdk_container_image=none"]
 if workers != "1":
     arguments += [f"--direct_num_workers={workers}", "--direct_running_mode=multi_processing"]
 if __name__ == "__main__":
     settings = Evaluation(extractor="digits", samples=500, batch_size=int(batch))
     make = lambda: beam.Pipeline(argv=arguments)
-    result = evaluate(model, examples, settings, make, scratch, cache)
+    measure(examples, ReferenceSettings.of(settings), make, reference)
+    result = evaluate(model, examples, settings, make, scratch, reference)
     scores = result.candidate.scores.items()
     print(json.dumps({name: [score.value, score.error] for name, score in scores}))
 """
@@ -36,7 +39,7 @@ def score(good, examples, tmp_path_factory):
 
     def run(workers, batch):
         scratch = folder / f"scratch-{workers}-{batch}"
-        given = [good, examples, scratch, folder / "cache", workers, batch]
+        given = [good, examples, scratch, folder / f"reference-{workers}", workers, batch]
         command = [sys.executable, program, *map(str, given)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr[-2000:]

@@ -15,6 +15,8 @@ from tfx.types import channel_utils, standard_artifacts
 
 from components.evaluator.component import GenerativeEvaluator
 from components.evaluator.executor import Executor
+from components.evaluator.settings import parse
+from components.reference.component import FeatureStatistics
 from trainer.errors import UserError
 
 FID = "fid_digits-cnn_300"
@@ -43,7 +45,7 @@ class Page(html.parser.HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def run(examples, in_memory, tmp_path_factory):
+def run(examples, in_memory, reference_of, tmp_path_factory):
     def call(model, bounds, run_log=None):
         root = tmp_path_factory.mktemp("node")
         (root / "model").mkdir()
@@ -61,6 +63,8 @@ def run(examples, in_memory, tmp_path_factory):
             "blessing": [artifact(standard_artifacts.ModelBlessing, root / "blessing", 4)],
         }
         settings = json.dumps({"extractor": "digits", "samples": 300, "thresholds": bounds})
+        reference = artifact(FeatureStatistics, reference_of(parse(settings)), 5)
+        inputs["reference"] = [reference]
         context = BaseBeamExecutor.Context(make_beam_pipeline_fn=in_memory)
         properties = {"settings": settings, "current_component_id": "GenerativeEvaluator"}
         Executor(context).Do(inputs, outputs, properties)

@@ -31,7 +31,7 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def page(good, memorised, examples, in_memory, tmp_path_factory):
+def page(good, memorised, examples, reference_of, in_memory, tmp_path_factory):
     """Folder of a report with a baseline, a failed check, a remark and curves."""
     root = tmp_path_factory.mktemp("page")
     (root / "run").mkdir()
@@ -47,7 +47,8 @@ def page(good, memorised, examples, in_memory, tmp_path_factory):
         margins={"fid": 0.5},
     )
     scratch = str(root / "scratch")
-    result = evaluate(memorised, examples, settings, in_memory, scratch, None, good)
+    reference = reference_of(settings)
+    result = evaluate(memorised, examples, settings, in_memory, scratch, reference, good)
     report.write(result, str(root / "report"), [str(root / "run")])
     return root / "report"
 

@@ -153,3 +153,14 @@ def test_train_prints_and_stores_the_accuracy(tmp_path, data_dir, monkeypatch):
 def test_mistakes_stop_before_training(given, words):
     with pytest.raises(UserError, match=words):
         CliRunner().invoke(extractor_command, given, catch_exceptions=False)
+
+
+def test_identity_is_the_files_own_or_its_name_where_it_lies_elsewhere(tmp_path):
+    assert extractors.identity("digits") == extractors.read_card("digits").fingerprint
+    assert extractors.identity("/only/on/the/cluster.npz") == "/only/on/the/cluster.npz"
+    assert extractors.identity("inception:/only/there.pth") == "inception:/only/there.pth"
+    (tmp_path / "w.pth").write_bytes(b"weights")
+    found = extractors.identity(f"inception:{tmp_path / 'w.pth'}")
+    assert found == extractors.fingerprint(b"weights")
+    with pytest.raises(UserError, match="did you mean 'digits'"):
+        extractors.identity("digit")

@@ -10,6 +10,8 @@ import pytest
 import tensorflow as tf
 
 from components.metrics.train_extractor import read
+from components.reference.measure import measure
+from components.reference.settings import ReferenceSettings
 from trainer.features import ID, IMAGE, LABEL, MANIFEST
 
 SIZE = (28, 28, 1)
@@ -43,6 +45,22 @@ def few_examples(digits, tmp_path_factory):
     """The same with 100 training images and 40 held-out ones."""
     few = {"train": [a[:100] for a in digits["train"]], "eval": [a[:40] for a in digits["eval"]]}
     return make_examples(tmp_path_factory.mktemp("few"), few)
+
+
+@pytest.fixture(scope="session")
+def reference_of(examples, in_memory, tmp_path_factory):
+    """Gives the folder of reference statistics for an evaluation's settings; made once each."""
+
+    @functools.cache
+    def make(settings):
+        folder = str(tmp_path_factory.mktemp("reference"))
+        measure(examples, settings, in_memory, folder)
+        return folder
+
+    # The batch size changes nothing, which tests of its own show.
+    return lambda evaluation: make(
+        ReferenceSettings.of(evaluation).model_copy(update={"batch_size": 250})
+    )
 
 
 def make_examples(root, digits):

@@ -1,0 +1,1 @@
+"""ReferenceStatistics: what the extractor sees in the real data, once for all models."""
