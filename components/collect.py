@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 from typing import Any
 
 import apache_beam as beam
@@ -19,10 +20,11 @@ def write_json(results: Any, path: str) -> Any:
     Returns:
       The PCollection of the write.
     """
+    name = posixpath.basename(path)  # tells several of one pipeline apart
     return (
         results
-        | "Gather" >> beam.CombineGlobally(beam.combiners.ToListCombineFn())
-        | "WriteJson" >> beam.Map(_dump, path)
+        | f"Gather[{name}]" >> beam.CombineGlobally(beam.combiners.ToListCombineFn())
+        | f"Write[{name}]" >> beam.Map(_dump, path)
     )
 
 

@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from PIL import Image, ImageDraw, UnidentifiedImageError
+from PIL import Image, ImageDraw, ImageFont, UnidentifiedImageError
 
 from components.datasets.base import DatasetSpec
 from trainer.errors import UserError
-from trainer.features import CAPTIONS, ID, IMAGE
+from trainer.features import CAPTIONS, ID, IMAGE, VALUE
 
 CELL = 96
 """Side of a picture in the sheet, in pixels."""
@@ -171,6 +171,8 @@ def _item(features: Any, image_key: str, captions_key: str | None) -> Item:
     told = captions_key and captions_key in features
     captions = features[captions_key].bytes_list.value if told else []
     sentence = captions[0].decode(errors="replace") if captions else ""
+    if VALUE in features:
+        return Item(facts, number(features[VALUE].float_list.value[0]))
     values = features[image_key].bytes_list.value if image_key in features else []
     if not values:
         return Item(facts, None, sentence)
@@ -180,6 +182,15 @@ def _item(features: Any, image_key: str, captions_key: str | None) -> Item:
         return Item(facts | {image_key: missing}, None, sentence)
     size = f"{image.format} {image.height}x{image.width} {image.mode}, {len(values[0]):,} bytes"
     return Item(facts | {image_key: size}, image, sentence)
+
+
+def number(value: float) -> Image.Image:
+    """Draw a number as it stands in the place of an image."""
+    tile = Image.new("RGB", (CELL, CELL), "#eef1f6")
+    middle = (CELL // 2, CELL // 2)
+    font = ImageFont.load_default(size=16)
+    ImageDraw.Draw(tile).text(middle, f"{value:.5g}", "black", font, "mm")
+    return tile
 
 
 def open_image(content: bytes) -> Image.Image | None:

@@ -9,7 +9,7 @@ from pipeline import config
 from pipeline.console import Console
 from pipeline.lineage import Lineage
 from pipeline.paths import Paths, shown
-from pipeline.recipe import CaptionRecipe, Recipe
+from pipeline.recipe import CaptionRecipe, Recipe, ValueRecipe
 from pipeline.served import server
 from serving.client import Client
 from serving.sheet import write_sheet
@@ -22,7 +22,7 @@ def ask(recipe: Recipe, paths: Paths, console: Console) -> None:
     """Send a request to the embedded server on the pushed version and write the answer down."""
     console.pending("asking the pushed version")
     model = recipe.push.model_name
-    about = _caption if isinstance(recipe, CaptionRecipe) else _images
+    about = {CaptionRecipe: _caption, ValueRecipe: _values}.get(type(recipe), _images)
     with (
         server(model, paths.serving(model), paths.logs / "server.log") as target,
         Client(target, model) as client,
@@ -45,6 +45,23 @@ def _images(client: Client, recipe: Recipe, paths: Paths) -> str:
     elapsed = (time.monotonic() - began) * 1000
     write_sheet(paths.output / ANSWER, answer.images, columns=len(seeds))
     return f"{len(seeds)} images by version {answer.version} over gRPC in {elapsed:.0f} ms"
+
+
+def _values(client: Client, recipe: Recipe, paths: Paths) -> str:
+    from components.contact_sheet import Item, number, sheet
+
+    names = config.label_names(recipe)
+    seeds = list(range(len(names) or 10))
+    began = time.monotonic()
+    answer = client.generate_values(seeds, seeds if names else None)
+    elapsed = (time.monotonic() - began) * 1000
+    labels = names or [f"seed {seed}" for seed in seeds]
+    drawn = zip(labels, answer.values.tolist(), strict=True)
+    sheet([Item({"label": label}, number(value)) for label, value in drawn]).save(
+        paths.output / ANSWER
+    )
+    told = ", ".join(f"{value:.5g}" for value in answer.values.tolist())
+    return f"{told} by version {answer.version} over gRPC in {elapsed:.0f} ms"
 
 
 def _caption(client: Client, recipe: Recipe, paths: Paths) -> str:

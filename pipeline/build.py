@@ -32,7 +32,7 @@ from pipeline import code, config
 from pipeline.captions import caption_transform, encoder_features
 from pipeline.nodes import IN_MEMORY_BEAM
 from pipeline.paths import Paths
-from pipeline.recipe import CaptionRecipe, ImageRecipe, Recipe
+from pipeline.recipe import CaptionRecipe, Recipe
 
 if TYPE_CHECKING:
     from tensorflow_data_validation import StatsOptions
@@ -151,7 +151,7 @@ def _model_components(
 ) -> list[BaseNode]:
     """Wire training and judging, and what follows from the verdict."""
     deployed = None
-    if isinstance(recipe, ImageRecipe) and recipe.train.warm_start:
+    if recipe.warm_start:
         deployed = Resolver(
             strategy_class=LatestBlessedModelStrategy,
             model=Channel(type=standard_artifacts.Model),

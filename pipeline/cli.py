@@ -147,10 +147,8 @@ def serve(recipe: str, output_dir: str | None, **options: Any) -> None:
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the first image.")
 @click.option(
     "--out",
-    default="sheet.png",
-    show_default=True,
-    metavar="PNG|DIR/",
-    help="A sheet, or a folder for one PNG per image.",
+    metavar="PNG|DIR/|CSV",
+    help="A sheet, or a folder for one PNG per image; a CSV of numbers. [sheet.png, numbers.csv]",
 )
 @click.option("--recipe", default="digits_cgan", show_default=True)
 @_OUTPUT

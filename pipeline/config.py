@@ -111,6 +111,13 @@ def data_settings(recipe: Recipe) -> DataSettings | CaptionData:
             )
         captions = recipe.captions
         return CaptionData(dataset=spec.name, length=captions.length, min_count=captions.min_count)
+    single, wanted = spec.value_feature is not None, task_of(recipe.model.family) == "value"
+    if single != wanted:
+        holds, makes = ("single numbers" if numbers else "images" for numbers in (single, wanted))
+        raise UserError(
+            f"data set '{spec.name}' holds {holds} and family '{recipe.model.family}' makes "
+            f"{makes}: choose another family or data set"
+        )
     height, width, channels = spec.image_shape
     if height is None or width is None:
         raise UserError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from PIL import Image
 
 from pipeline import config
 from pipeline.paths import Paths, check_output, shown
-from pipeline.recipe import Recipe
+from pipeline.recipe import Recipe, ValueRecipe
 from pipeline.served import check_pushed, server
 from serving.client import Client
 from serving.deployment import STABLE, Destination
@@ -25,7 +26,7 @@ def generate_sheet(
     labels: tuple[int, ...],
     count: int,
     seed: int,
-    out: str,
+    out: str | None,
     recipe: str,
     output_dir: str | None,
     target: Address | None,
@@ -37,8 +38,8 @@ def generate_sheet(
       labels: Classes to draw, a block of rows each; empty draws all classes the model has.
       count: Images per class.
       seed: First seed; the same seed and label give the same image on the same model.
-      out: The PNG to write; a folder, or a name that ends with "/", gets one PNG per image, named
-        by label and seed.
+      out: The PNG to write, `sheet.png` for None; a folder, or a name that ends with "/", gets one
+        PNG per image, named by label and seed. Of numbers it is a CSV, `numbers.csv` for None.
       recipe: Whose pushed model to ask.
       output_dir: Output folder of the recipe's runs; None for the default.
       target: A running server; None starts the embedded one and stops it again.
@@ -53,7 +54,9 @@ def generate_sheet(
     resolved = config.load(recipe)
     names = config.label_names(resolved)
     check_labels(recipe, labels, names)
-    folder = out.endswith("/") or Path(out).is_dir()
+    numbers = isinstance(resolved, ValueRecipe)
+    out = out or ("numbers.csv" if numbers else "sheet.png")
+    folder = not numbers and (out.endswith("/") or Path(out).is_dir())
     check_output(Path(out) / "x.png" if Path(out).is_dir() else Path(out))
     model = resolved.push.model_name
     with contextlib.ExitStack() as stack:
@@ -63,6 +66,10 @@ def generate_sheet(
         wanted = (labels or range(len(names))) if "label" in known else ()
         seeds = list(range(seed, seed + count)) * max(1, len(wanted))
         drawn = [x for x in wanted for _ in range(count)]
+        if numbers:
+            made = client.generate_values(seeds, drawn or None, chosen)
+            _write_csv(Path(out), made.values, seeds, [names[x] for x in drawn])
+            return f"{len(seeds)} numbers by '{model}' version {made.version}: {shown(out)}"
         answer = client.generate(seeds, drawn or None, chosen)
     if folder:
         _write_files(Path(out), answer.images, seeds, drawn)
@@ -111,6 +118,15 @@ def served(
         where = stack.enter_context(server(model, base, config_file=file))
         version = version or (STABLE if STABLE in labels else None)
     return where, int(version) if version and version.isdecimal() else version
+
+
+def _write_csv(file: Path, values: np.ndarray, seeds: list[int], labels: list[str]) -> None:
+    """Write one line per number, float32[N]: label (if there is one), seed, value."""
+    with file.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow([*(["label"] if labels else []), "seed", "value"])
+        for index, (value, seed) in enumerate(zip(values.tolist(), seeds, strict=True)):
+            writer.writerow([*labels[index : index + 1], seed, value])
 
 
 def _write_files(folder: Path, images: np.ndarray, seeds: list[int], labels: list[int]) -> None:

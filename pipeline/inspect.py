@@ -14,7 +14,7 @@ from pipeline import config
 from pipeline.console import quiet
 from pipeline.lineage import Lineage
 from pipeline.paths import Paths, check_output, shown
-from pipeline.recipe import CaptionRecipe, Recipe
+from pipeline.recipe import CaptionRecipe, Recipe, ValueRecipe
 from trainer.errors import UserError
 
 if TYPE_CHECKING:
@@ -80,6 +80,10 @@ def _views(recipe: Recipe) -> dict[str, View]:
 
         own = {"tokens": captions.tokens, "batch": captions.batch, "sample": captions.sample}
         return {**common, **own}
+    if isinstance(recipe, ValueRecipe):
+        from pipeline import inspect_values as values
+
+        return {**common, "batch": values.batch, "sample": values.sample}
     return {**common, "batch": _batch, "sample": _sample}
 
 
@@ -109,6 +113,12 @@ def _batch(recipe: Recipe, paths: Paths, count: int) -> list[Item]:
 
 
 def _sample(recipe: Recipe, paths: Paths, count: int) -> list[Item]:
+    made, labels = samples(recipe, paths, count)
+    return _tensors(made["image"], made["image"], labels)
+
+
+def samples(recipe: Recipe, paths: Paths, count: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Ask the newest trained generator for seeds 0 to count - 1: its outputs, and the labels."""
     uri = Lineage.of(paths.metadata, recipe.name).latest("Trainer", "model").uri
     import tensorflow as tf
 
@@ -117,8 +127,7 @@ def _sample(recipe: Recipe, paths: Paths, count: int) -> list[Item]:
     labels = seeds % max(1, len(config.label_names(recipe)))
     wanted = {"seed": seeds, "label": labels}
     given = {name: wanted[name] for name in generate.structured_input_signature[1]}
-    images = generate(**given)["image"].numpy()
-    return _tensors(images, images, labels.numpy())
+    return {name: made.numpy() for name, made in generate(**given).items()}, labels.numpy()
 
 
 def _tensors(drawn: np.ndarray, images: np.ndarray, labels: np.ndarray) -> list[Item]:

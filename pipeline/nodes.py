@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.recipe import CaptionRecipe, ImageRecipe, Recipe
+from pipeline.recipe import CaptionRecipe, Recipe
 from trainer.errors import UserError, unknown_name
 
 NODES = (
@@ -41,7 +41,7 @@ def of(recipe: Recipe) -> tuple[str, ...]:
         "ReferenceStatistics": isinstance(recipe, ImageRecipe),
         "Transform": isinstance(recipe, CaptionRecipe),
         "EncoderFeatures": isinstance(recipe, CaptionRecipe) and recipe.model.cache_features,
-        "WarmStartResolver": isinstance(recipe, ImageRecipe) and recipe.train.warm_start,
+        "WarmStartResolver": recipe.warm_start,
         "Approval": recipe.approve.required,
     }
     return tuple(name for name in NODES if needed.get(name, True))

@@ -7,7 +7,12 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from components.approval.settings import Approve
 from components.data_check.settings import Checks
 from components.datasets.base import Source
-from components.evaluator.settings import CaptionEvaluation, Evaluation
+from components.evaluator.settings import (
+    AnyEvaluation,
+    CaptionEvaluation,
+    Evaluation,
+    ValueEvaluation,
+)
 from pipeline.kubernetes import Kubernetes
 from trainer.caption_settings import CaptionModel, CaptionTrain
 from trainer.gan_settings import GanModel, GanTrain
@@ -72,7 +77,7 @@ class Recipe(Settings):
     checks: Checks = Checks()
     model: GanModel | CaptionModel
     train: GanTrain | CaptionTrain
-    evaluate: Evaluation | CaptionEvaluation
+    evaluate: AnyEvaluation
     approve: Approve = Approve()
     push: Push
     track: Track = Track()
@@ -81,6 +86,11 @@ class Recipe(Settings):
     cache: bool = Field(
         True, description="reuse a node's outputs when nothing it depends on changed"
     )
+
+    @property
+    def warm_start(self) -> bool:
+        """Whether training begins with the deployed model's networks."""
+        return isinstance(self.train, GanTrain) and self.train.warm_start
 
 
 class ImageRecipe(Recipe):
@@ -100,5 +110,17 @@ class CaptionRecipe(Recipe):
     evaluate: CaptionEvaluation
 
 
-RECIPES: dict[Task, type[Recipe]] = {"image": ImageRecipe, "caption": CaptionRecipe}
+class ValueRecipe(Recipe):
+    """A run that trains a generator of single numbers."""
+
+    model: GanModel
+    train: GanTrain
+    evaluate: ValueEvaluation
+
+
+RECIPES: dict[Task, type[Recipe]] = {
+    "image": ImageRecipe,
+    "caption": CaptionRecipe,
+    "value": ValueRecipe,
+}
 """The settings of a run by what its model family makes."""

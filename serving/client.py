@@ -50,6 +50,13 @@ class Images(NamedTuple):
     version: int
 
 
+class Values(NamedTuple):
+    """Generated numbers, float32[B], and the version of the model that made them."""
+
+    values: np.ndarray
+    version: int
+
+
 class Pngs(NamedTuple):
     """Generated images as PNG files, and the version of the model that made them."""
 
@@ -111,6 +118,13 @@ class Client:
         """Return one image per seed (and label, for conditional models)."""
         answer = self.predict("generate", _latents(seeds, labels), version)
         return Images(answer.outputs["image"], answer.version)
+
+    def generate_values(
+        self, seeds: Sequence[int], labels: Sequence[int] | None = None, version: Version = None
+    ) -> Values:
+        """Return one number per seed (and label), from a model that makes single numbers."""
+        answer = self.predict("generate", _latents(seeds, labels), version)
+        return Values(answer.outputs["value"][:, 0], answer.version)
 
     def generate_png(
         self, seeds: Sequence[int], labels: Sequence[int] | None = None, version: Version = None

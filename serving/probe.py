@@ -80,7 +80,7 @@ def _signature(client: Client, name: str, definition: Any, requests: int, found:
         }
         for problem in wrong_answers(definition, answers[batch], batch):
             found.fault(f"signature {name}, batch {batch}: {problem}")
-    if "seed" in definition.inputs and {"image", "png"} & set(definition.outputs):
+    if "seed" in definition.inputs and _OF_SEED & set(definition.outputs):
         _reproducible(client, name, definition, answers[BATCHES[-1]], found)
 
 
@@ -93,7 +93,7 @@ def _reproducible(
     position = batch // 2
     alone = client.predict(name, {k: v[position : position + 1] for k, v in inputs.items()})
     found.requests += 1
-    for alias in sorted({"image", "png"} & set(definition.outputs)):
+    for alias in sorted(_OF_SEED & set(definition.outputs)):
         if not np.array_equal(alone.outputs[alias][0], batched[alias][position]):
             found.fault(
                 f"signature {name}: output {alias} of the same seed differs "
@@ -175,7 +175,6 @@ def wrong_answers(definition: Any, outputs: Arrays, batch: int) -> list[str]:
 
 
 def _image(values: np.ndarray) -> str:
-    # One-dimensional generators answer "sample"; an "image" is what a viewer can show.
     if values.dtype != np.uint8 or values.ndim != 4:
         return f"is {values.dtype}{list(values.shape)}, not uint8[B,H,W,C]"
     return ""
@@ -206,11 +205,21 @@ def _log_probs(values: np.ndarray) -> str:
     return ""
 
 
+def _finite(values: np.ndarray) -> str:
+    if values.dtype != np.float32 or not np.all(np.isfinite(values)):
+        return f"is {values.dtype} {values.ravel().tolist()}, not finite float32"
+    return ""
+
+
+_OF_SEED = {"image", "png", "value"}
+"""Outputs that a seed decides."""
+
 _PROMISES: dict[str, Callable[[np.ndarray], str]] = {
     "image": _image,
     "png": _pngs,
     "caption": _sentences,
     "log_prob": _log_probs,
+    "value": _finite,
 }
 
 

@@ -128,8 +128,8 @@ class AdversarialTask(GanStep):
 
     def save(self, folder: str, seconds: float) -> None:
         """Export the averaged generator with its card."""
-        card = export.card(
-            self.config, self.conditional, int(self.step.numpy()), self.examples, seconds
-        )
-        export.save(self.module(), folder, self.config, card)
+        module = self.module()
+        step = int(self.step.numpy())
+        card = export.card(self.config, module, step, self.examples, seconds)
+        export.save(module, folder, self.config, card)
         warm_start.save(self, folder)

@@ -56,12 +56,20 @@ class GeneratorModule(tf.Module):
     dtype = tf.uint8
     """Of what it makes."""
 
+    answers = "image: uint8[B,H,W,C]; `generate_png` -> png: string[B]"
+    """Outputs of its signatures, for the card."""
+
     def __init__(
         self, network: keras.Model, noise: Callable[[tf.Tensor], tf.Tensor], classes: int
     ) -> None:
         super().__init__(name="generator")
         self.network, self.classes = in_double_precision(network), classes
         self._noise = noise
+
+    @property
+    def items(self) -> str:
+        """What it learned from and makes, for the card."""
+        return f"images of shape {tuple(self.network.output_shape[1:])}"
 
     def _items(self, seed: tf.Tensor, label: tf.Tensor) -> tf.Tensor:
         """Make all items asked for, at most `AT_ONCE` at a time so that memory stays bounded."""
@@ -154,28 +162,30 @@ def write(
             writer.write(log.SerializeToString())
 
 
-def card(config: GanConfig, conditional: bool, step: int, examples: int, seconds: float) -> str:
+def card(
+    config: GanConfig, module: GeneratorModule, step: int, examples: int, seconds: float
+) -> str:
     """Write the model card: what it is, what it learned from, how to ask it.
 
     Args:
       config: The training's settings.
-      conditional: Whether it is asked for a class.
+      module: What is exported.
       step: Step whose weights are exported.
       examples: Training examples.
       seconds: Training time.
     """
     data, train = config.data, config.train
     classes = f", classes {', '.join(data.label_names)}" if data.classes else ""
-    inputs = "seed: int64[B]" + (", label: int64[B]" if conditional else "")
+    inputs = "seed: int64[B]" + (", label: int64[B]" if module.classes else "")
     return f"""# {config.model.family} on {data.dataset}
 
-- Data: {examples:,} training images of shape {data.image_shape}{classes}
-- Training: step {step:,} of {train.steps:,}, {train.batch_size} images each, {seconds:.0f} s in all
+- Data: {examples:,} training {module.items}{classes}
+- Training: step {step:,} of {train.steps:,}, batches of {train.batch_size}, {seconds:.0f} s in all
 - Loss: {train.loss}
-- Signatures: `generate` ({inputs}) -> image: uint8[B,H,W,C]; `generate_png` -> png: string[B]
-- The same seed gives the same image on this model, whatever the batch around it.
+- Signatures: `generate` ({inputs}) -> {module.answers}
+- The same seed gives the same answer on this model, whatever the batch around it.
 - Scores and verdict are in the evaluation report of the run that made it; recipe: recipe.yaml.
-- Not for: standing in for real data where a person's handwriting or identity matters.
+- Not for: standing in for real data where a person's identity or a decision depends on it.
 """
 
 

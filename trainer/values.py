@@ -90,6 +90,7 @@ class ValueModule(GeneratorModule):
     """A generator of numbers as it is served: seeds (and labels) in, `value: float32[B,1]` out."""
 
     dtype = tf.float32
+    answers, items = "value: float32[B,1]", "numbers"
 
     def __init__(
         self,

@@ -14,7 +14,7 @@ from components.data_check.anomaly import Anomaly
 from components.data_check.settings import Checks, Kind
 from components.data_check.summary import Summary, Tally, size, spread
 from components.datasets.base import DatasetSpec
-from trainer.features import CAPTIONS, IMAGE, LABEL
+from trainer.features import CAPTIONS, IMAGE, LABEL, VALUE
 
 CHANCE = 3.0
 """Standard errors that a difference may have by chance."""
@@ -57,13 +57,14 @@ def differences(
       other: What `before` is, in words.
 
     Yields:
-      An anomaly for each of label distribution, pixel mean, pixel standard deviation, caption
-      length and vocabulary that is out of bounds.
+      An anomaly for each of label distribution, pixel mean, pixel standard deviation, mean and
+      standard deviation of numbers, caption length and vocabulary that is out of bounds.
     """
     found = (
         _labels(now, before, checks),
         _pixel_mean(now, before, checks),
         _pixel_deviation(now, before, checks),
+        _values(now, before, checks),
         _lengths(now, before, checks),
         _vocabulary(now, before, checks),
     )
@@ -121,6 +122,24 @@ def _pixel_deviation(now: Summary, before: Summary, checks: Checks) -> _Found:
         f"{before.pixel_deviation**2:.1f}"
     )
     return IMAGE, now.records, text, min(first for _, first in now.means.values())
+
+
+def _values(now: Summary, before: Summary, checks: Checks) -> _Found:
+    """Compare numbers: their mean and standard deviation, in units of the former deviation."""
+    if not now.values or not before.values:
+        return None
+    (mean, variance), (earlier, earlier_variance) = spread(now.values), spread(before.values)
+    unit = math.sqrt(earlier_variance) or 1.0
+    shift = abs(mean - earlier)
+    change = abs(math.sqrt(variance) - unit)
+    if max(shift, change) - _chance(now.values, before.values) <= checks.value_distance * unit:
+        return None
+    extreme = max(now.values, key=lambda value: abs(float(value) - earlier))
+    text = (
+        f"with a mean of {mean:.4g} and a standard deviation of {math.sqrt(variance):.3g} against "
+        f"{earlier:.4g} and {unit:.3g}"
+    )
+    return VALUE, now.records, text, now.values[extreme][1]
 
 
 def _lengths(now: Summary, before: Summary, checks: Checks) -> _Found:

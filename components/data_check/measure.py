@@ -81,7 +81,7 @@ def build(
         | "Row" >> beam.MapTuple(lambda key, value: [*key, *value])
     )
     for name, result in zip(RESULTS, (summaries, problems), strict=True):
-        _ = result | f"Write[{name}]" >> _Write(f"{scratch}/{name}.json")
+        files.write_json(result, f"{scratch}/{name}.json")
 
 
 def collect(report: str, splits: list[str]) -> Measured:
@@ -95,15 +95,6 @@ def collect(report: str, splits: list[str]) -> Measured:
         sorted(rows["problems"]),
         find(report, splits),
     )
-
-
-class _Write(beam.PTransform):
-    def __init__(self, path: str) -> None:
-        super().__init__()
-        self._path = path
-
-    def expand(self, rows: Any) -> Any:
-        return files.write_json(rows, self._path)
 
 
 def _add(rows: Iterable[tuple[Summary, int]]) -> tuple[Summary, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import io
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 
 from components.data_check.settings import Kind
 from components.datasets.base import DatasetSpec
-from trainer.features import CAPTIONS, FACTS, ID, IMAGE, LABEL
+from trainer.features import CAPTIONS, FACTS, ID, IMAGE, LABEL, VALUE
 
 CHANNELS = {"L": 1, "RGB": 3}
 """Pillow's modes of 8-bit images that the trainer reads; no palettes, no 16 bits."""
@@ -52,6 +53,7 @@ class Judged(NamedTuple):
     picture: Picture | None
     label: int | None
     captions: list[str]
+    value: float | None = None
 
     @property
     def corrupt(self) -> bool:
@@ -76,8 +78,14 @@ def judge(spec: DatasetSpec, payload: bytes) -> Judged:
         return Judged(UNKNOWN_ID, [broken], None, None, [])
     ids = _bytes(features, ID)
     problems = [] if len(ids) == 1 else [Problem("corrupt", ID, _how_many(len(ids)))]
-    what, picture = _image(spec, _bytes(features, IMAGE))
-    problems += [Problem("corrupt", IMAGE, text) for text in what]
+    picture = value = None
+    if spec.value_feature:
+        numbers = list(features[VALUE].float_list.value) if VALUE in features else []
+        value = numbers[0] if len(numbers) == 1 and math.isfinite(numbers[0]) else None
+        problems += [Problem("corrupt", VALUE, text) for text in _value(numbers)]
+    else:
+        what, picture = _image(spec, _bytes(features, IMAGE))
+        problems += [Problem("corrupt", IMAGE, text) for text in what]
     label = None
     if spec.label_names:
         labels = list(features[LABEL].int64_list.value) if LABEL in features else []
@@ -90,7 +98,7 @@ def judge(spec: DatasetSpec, payload: bytes) -> Judged:
         problems += _captions(spec, raw, captions)
     problems += _unforeseen(_reviewed(str(spec.schema_file)), features)
     identity = ids[0].decode(errors="replace") if ids else UNKNOWN_ID
-    return Judged(identity, problems, picture, label, captions)
+    return Judged(identity, problems, picture, label, captions, value)
 
 
 @functools.cache
@@ -147,6 +155,13 @@ def _picture(mode: str, pixels: np.ndarray) -> Picture:
     digest.update(pixels.tobytes())
     flat = pixels.ravel().astype(np.int64)
     return Picture(digest.hexdigest(), flat.size, int(flat.sum()), int(np.dot(flat, flat)))
+
+
+def _value(values: list[float]) -> Iterator[str]:
+    if len(values) != 1:
+        yield _how_many(len(values))
+    elif not math.isfinite(values[0]):
+        yield "not finite"
 
 
 def _label(spec: DatasetSpec, values: list[int]) -> Iterator[str]:

@@ -46,5 +46,8 @@ class Checks(BaseModel):
     pixel_distance: float = Field(
         10.0, gt=0, description="change of pixel mean or standard deviation, in steps of 255"
     )
+    value_distance: float = Field(
+        0.2, gt=0, description="change of numbers' mean or deviation, in standard deviations"
+    )
     caption_length_distance: float = Field(2.0, gt=0, description="change of mean words")
     new_words_share: float = Field(0.1, gt=0, le=1, description="share of words never seen before")

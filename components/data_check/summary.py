@@ -26,6 +26,7 @@ class Summary:
       squares: Sum of their squares.
       means: Mean of an image, rounded -> how often; what chance does to `total` shows here.
       labels: Class index -> how often.
+      values: Number in an image's place, to four digits -> how often.
       lengths: Words of a caption -> how often.
       words: Word of the captions -> in how many examples: sentences about one image repeat words,
         so only examples are independent of each other.
@@ -38,6 +39,7 @@ class Summary:
     squares: int = 0
     means: Tally = dataclasses.field(default_factory=dict)
     labels: Tally = dataclasses.field(default_factory=dict)
+    values: Tally = dataclasses.field(default_factory=dict)
     lengths: Tally = dataclasses.field(default_factory=dict)
     words: Tally = dataclasses.field(default_factory=dict)
 
@@ -53,6 +55,8 @@ class Summary:
             _count(self.means, str(mean), 1, judged.identity)
         if judged.label is not None:
             _count(self.labels, str(judged.label), 1, judged.identity)
+        if judged.value is not None:
+            _count(self.values, f"{judged.value:.4g}", 1, judged.identity)
         spoken = [words(caption) for caption in judged.captions]
         for sentence in spoken:
             _count(self.lengths, str(len(sentence)), 1, judged.identity)
@@ -90,8 +94,13 @@ class Summary:
     def figures(self) -> dict[str, float]:
         """Return the few numbers that a person wants to see."""
         length, _ = spread(self.lengths)
-        found = {"records": self.records, "pixel mean": round(self.pixel_mean, 3)}
-        found["pixel deviation"] = round(self.pixel_deviation, 3)
+        found: dict[str, float] = {"records": self.records}
+        if self.pixels:
+            found["pixel mean"] = round(self.pixel_mean, 3)
+            found["pixel deviation"] = round(self.pixel_deviation, 3)
+        if self.values:
+            mean, variance = spread(self.values)
+            found |= {"mean": round(mean, 4), "deviation": round(math.sqrt(variance), 4)}
         if self.labels:
             found["classes"] = len(self.labels)
         if self.lengths:

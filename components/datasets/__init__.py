@@ -13,6 +13,8 @@ DATASETS: dict[str, str] = {
     "coco_folder": "components.datasets.coco_folder:SPEC",
     "digits": "components.datasets.digits:SPEC",
     "fashion_mnist": "components.datasets.fashion_mnist:SPEC",
+    "gaussian": "components.datasets.gaussian:SPEC",
+    "gaussian_pair": "components.datasets.gaussian:PAIR",
     "image_folder": "components.datasets.image_folder:SPEC",
     "mnist": "components.datasets.mnist:SPEC",
     "scenes": "components.datasets.scenes:SPEC",

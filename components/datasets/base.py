@@ -48,7 +48,8 @@ class DatasetSpec:
       name: Name in our table and of the folder that TFDS prepares.
       builder: Name of an official TFDS builder, or "module:Class" of one of ours.
       version: The only TFDS version this code reads, for example "3.0.1".
-      image_shape: (height, width, channels) in pixels; None where images differ in size.
+      image_shape: (height, width, channels) in pixels; None where images differ in size. A number
+        in an image's place counts as (1, 1, 1).
       splits: TFDS split -> number of records in the published data set.
       licence: Terms under which the data may be used.
       origin: How the bytes get on the disk.
@@ -57,6 +58,7 @@ class DatasetSpec:
       label_names: Class names in the order of their indices; empty without classes.
       image_feature: Key of the encoded image in a TFDS record.
       label_feature: Key of the class index in a TFDS record.
+      value_feature: Key of the number that a TFDS record holds in an image's place; None: images.
       captions_feature: Key of the captions in a TFDS record; None without captions.
       id_feature: Key of the builder's own stable record id; None if it has none.
       caption_count: Fewest and most captions of an image.
@@ -78,6 +80,7 @@ class DatasetSpec:
     label_names: tuple[str, ...] = ()
     image_feature: str = "image"
     label_feature: str = "label"
+    value_feature: str | None = None
     captions_feature: str | None = None
     id_feature: str | None = None
     caption_count: tuple[int, int] = (1, 20)

@@ -17,7 +17,18 @@ class ContractError(Exception):
 
 
 class Generator:
-    """A SavedModel's signature `generate`, checked on the way in and out."""
+    """A SavedModel's signature `generate`, checked on the way in and out.
+
+    Attributes:
+      output: What the signature answers with.
+      dtype: Of the output.
+      rank: Dimensions of the output, the batch included.
+      because: Why it must be of this type.
+      conditional: Whether it is asked for a class.
+    """
+
+    output, dtype, rank = "image", tf.uint8, 4
+    because = "it must be uint8 in 0 to 255, so that clients and scores see the same finite pixels"
 
     def __init__(self, model_path: str) -> None:
         try:
@@ -31,7 +42,7 @@ class Generator:
         self._function = signatures[SIGNATURE]
         inputs = self._function.structured_input_signature[1]
         _check_inputs(inputs)
-        _check_output(self._function.structured_outputs)
+        self._check_output(self._function.structured_outputs)
         self.conditional = "label" in inputs
 
     def __call__(self, seeds: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -45,12 +56,22 @@ class Generator:
             inputs["label"] = tf.constant(labels, tf.int64)
         where = f"for seeds {seeds[0]} to {seeds[-1]}"
         try:
-            images = self._function(**inputs)["image"].numpy()
+            images = self._function(**inputs)[self.output].numpy()
         except Exception as error:
             raise ContractError(f"the model raises {where}: {brief(error)}") from error
-        if images.ndim != 4 or len(images) != len(seeds):
+        if images.ndim != self.rank or len(images) != len(seeds):
             raise ContractError(f"the model answers {len(seeds)} seeds with shape {images.shape}")
         return images
+
+    def _check_output(self, outputs: dict[str, tf.TensorSpec]) -> None:
+        if self.output not in outputs:
+            known = ", ".join(sorted(outputs)) or "none"
+            raise ContractError(
+                f"signature '{SIGNATURE}' has no output '{self.output}' (it has: {known})"
+            )
+        dtype = outputs[self.output].dtype
+        if dtype != self.dtype:
+            raise ContractError(f"output '{self.output}' is {dtype.name}; {self.because}")
 
     def labels(self, seeds: np.ndarray, classes: int) -> np.ndarray:
         """Return the classes to ask for, int64[B], in turn; -1 for an unconditional model."""
@@ -71,18 +92,21 @@ class Generator:
         shape = images.shape[1:]
         if shape != image_shape:
             raise ContractError(
-                f"the model's images are {size_words(shape)}, the data's are "
+                f"the model's {self.output}s are {size_words(shape)}, the data's are "
                 f"{size_words(image_shape)}"
             )
         if (images == images[0]).all():
             raise ContractError(
-                f"the model makes the same image from seeds 0 to {PROBES - 1}: it ignores its seed"
+                f"the model makes the same {self.output} from seeds 0 to {PROBES - 1}: it ignores "
+                "its seed"
             )
         for part in (slice(3, 4), slice(1, PROBES - 1)):
-            check_same(seeds[part], images[part], self(seeds[part], labels[part]))
+            check_same(seeds[part], images[part], self(seeds[part], labels[part]), self.output)
 
 
-def check_same(seeds: np.ndarray, first: np.ndarray, again: np.ndarray) -> None:
+def check_same(
+    seeds: np.ndarray, first: np.ndarray, again: np.ndarray, what: str = "image"
+) -> None:
     """Demand that two answers for the same seeds and labels are identical.
 
     Raises:
@@ -91,7 +115,7 @@ def check_same(seeds: np.ndarray, first: np.ndarray, again: np.ndarray) -> None:
     differs = (first != again).reshape(len(first), -1).any(axis=1)
     if differs.any():
         raise ContractError(
-            f"seed {seeds[differs.argmax()]} gives another image in another batch: "
+            f"seed {seeds[differs.argmax()]} gives another {what} in another batch: "
             "the figures could not be repeated"
         )
 
@@ -106,18 +130,6 @@ def _check_inputs(inputs: dict[str, tf.TensorSpec]) -> None:
     for name, spec in inputs.items():
         if spec.dtype != tf.int64:
             raise ContractError(f"input '{name}' is {spec.dtype.name}; it must be int64")
-
-
-def _check_output(outputs: dict[str, tf.TensorSpec]) -> None:
-    if "image" not in outputs:
-        known = ", ".join(sorted(outputs)) or "none"
-        raise ContractError(f"signature '{SIGNATURE}' has no output 'image' (it has: {known})")
-    dtype = outputs["image"].dtype
-    if dtype != tf.uint8:
-        raise ContractError(
-            f"output 'image' is {dtype.name}; it must be uint8 in 0 to 255, so that clients and "
-            "scores see the same finite pixels"
-        )
 
 
 def size_words(shape: tuple[int, ...]) -> str:

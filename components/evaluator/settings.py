@@ -84,13 +84,49 @@ class CaptionEvaluation(BaseModel):
     gallery: PositiveInt = 12
 
 
-def parse(text: str) -> Evaluation | CaptionEvaluation:
-    """Read the settings from JSON; those with `"task": "caption"` are about captions.
+class ValueEvaluation(BaseModel):
+    """How to sample single numbers, and what to demand of them.
+
+    Attributes:
+      task: What the model makes.
+      samples: Numbers to generate, from seeds `seed_offset` to `seed_offset` + `samples` - 1;
+        labels go round the classes.
+      seed_offset: First seed.
+      reference_split: Split whose numbers they are compared with; held out from training.
+      comparison_split: Split the model was trained on: what real numbers score, for comparison.
+      thresholds: Absolute bounds; without any, no model is blessed.
+      margins: Name -> how much worse than the baseline is allowed, as a share of its figure.
+      batch_size: Seeds per Beam element; changes the speed only.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    task: Literal["value"] = "value"
+    samples: Annotated[int, Field(ge=100)] = 10_000
+    seed_offset: Annotated[int, Field(ge=0)] = 0
+    reference_split: str = "eval"
+    comparison_split: str = "train"
+    thresholds: tuple[Bound, ...] = ()
+    margins: dict[str, Annotated[float, Field(ge=0)]] = {}
+    batch_size: PositiveInt = 1000
+
+
+AnyEvaluation = Evaluation | CaptionEvaluation | ValueEvaluation
+
+KINDS: dict[object, type[AnyEvaluation]] = {
+    "caption": CaptionEvaluation,
+    "value": ValueEvaluation,
+}
+"""Settings by task; all others are about images."""
+
+
+def parse(text: str) -> AnyEvaluation:
+    """Read the settings from JSON; `task` says which they are, images where it is not given.
 
     Raises:
       UserError: Not JSON, an unknown or missing field, or a value out of range.
     """
-    kind = CaptionEvaluation if _task(text) == "caption" else Evaluation
+    kind = KINDS.get(_task(text), Evaluation)
     try:
         return kind.model_validate_json(text)
     except ValidationError as error:

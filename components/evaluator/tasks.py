@@ -6,7 +6,7 @@ import importlib
 from types import ModuleType
 from typing import NamedTuple
 
-from components.evaluator.settings import CaptionEvaluation, Evaluation
+from components.evaluator.settings import AnyEvaluation
 
 
 class Task(NamedTuple):
@@ -28,9 +28,10 @@ TASKS = {
         "components.evaluator.captions.evaluate",
         "components.evaluator.captions.report",
     ),
+    "value": ("components.evaluator.values.evaluate", "components.evaluator.values.report"),
 }
 
 
-def of(settings: Evaluation | CaptionEvaluation) -> Task:
+def of(settings: AnyEvaluation) -> Task:
     """Return the modules for the task that the settings are about."""
     return Task(*map(importlib.import_module, TASKS[settings.task]))

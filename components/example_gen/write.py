@@ -13,7 +13,7 @@ from tensorflow.python.util import deprecation
 
 from components.datasets.base import DatasetSpec
 from components.example_gen.plan import Piece, Shard
-from trainer.features import CAPTIONS, FACTS, ID, IMAGE, LABEL
+from trainer.features import CAPTIONS, FACTS, ID, IMAGE, LABEL, VALUE
 
 SCRATCH = ".writing"
 """Folder in the artifact for files that are not finished; no reader's pattern matches it."""
@@ -74,7 +74,7 @@ def convert(spec: DatasetSpec, piece: Piece) -> Iterator[bytes]:
 def _rekey(spec: DatasetSpec, piece: Piece, position: int, stored: tf.train.Example) -> bytes:
     source = stored.features.feature
     target = tf.train.Example()
-    renamed = {IMAGE: spec.image_feature}
+    renamed = {VALUE: spec.value_feature} if spec.value_feature else {IMAGE: spec.image_feature}
     if spec.label_names:
         renamed[LABEL] = spec.label_feature
     if spec.captions_feature:

@@ -16,13 +16,14 @@ class Metric(NamedTuple):
     """One line of the table.
 
     Attributes:
-      path: "module:function"; the function takes an `Evidence` (`CaptionEvidence` for captions) and
-        returns a `Score`, or None where the metric does not apply to this model or data.
+      path: "module:function"; the function takes an `Evidence` (`CaptionEvidence` for captions,
+        `ValueEvidence` for numbers) and returns a `Score`, or None where the metric does not apply
+        to this model or data.
       better: "lower" or "higher".
       protocol: The figure's scale belongs to the extractor and its bias to the sample count, so
         the reported name carries both: `fid` becomes `fid_digits-cnn_2k`.
       meaning: One line for the report.
-      task: "image" or "caption": what the model makes.
+      task: "image", "caption" or "value" (single numbers): what the model makes.
     """
 
     path: str
@@ -37,6 +38,10 @@ _HERE = "components.metrics"
 
 def _caption(function: str, better: str, meaning: str) -> Metric:
     return Metric(f"{_HERE}.caption_{function}", better, False, meaning, "caption")
+
+
+def _value(function: str, meaning: str) -> Metric:
+    return Metric(f"{_HERE}.values:{function}", "lower", False, meaning, "value")
 
 
 METRICS: dict[str, Metric] = {
@@ -171,6 +176,18 @@ METRICS: dict[str, Metric] = {
         "variety:novel_share",
         "higher",
         "captions that are not in the training set; higher is better",
+    ),
+    "mean_error": _value(
+        "mean_error", "distance of the means, in the data's standard deviations; lower is better"
+    ),
+    "deviation_error": _value(
+        "deviation_error", "how far the ratio of standard deviations is from 1; lower is better"
+    ),
+    "wasserstein": _value(
+        "wasserstein", "how far numbers must be moved, in standard deviations; lower is better"
+    ),
+    "kolmogorov_smirnov": _value(
+        "kolmogorov_smirnov", "largest gap between the distribution functions; lower is better"
     ),
 }
 

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from components.metrics.caption_evidence import CaptionEvidence, over_images
+from components.metrics.caption_evidence import CaptionEvidence
 from components.metrics.caption_ngrams import LONGEST, ngrams
+from components.metrics.errors import over_rows
 from components.metrics.evidence import Score
 
 SIGMA = 6.0
@@ -31,7 +32,7 @@ def cider_d(evidence: CaptionEvidence) -> Score:
             for caption, references in zip(evidence.captions, evidence.references, strict=True)
         ]
     )
-    return over_images(lambda rows: float(values[rows].mean()), len(values))
+    return over_rows(lambda rows: float(values[rows].mean()), len(values))
 
 
 class Weighed:

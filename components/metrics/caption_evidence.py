@@ -3,15 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 
 import numpy as np
-
-from components.metrics.errors import jackknife
-from components.metrics.evidence import Score, group_slices
-
-NEGLIGIBLE = 1e-9
-"""Errors below are rounding, not a spread between images."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,21 +46,3 @@ class CaptionEvidence:
     raw: tuple[str, ...] = ()
     facts: tuple[str | None, ...] = ()
     losses: Losses | None = None
-
-
-def over_images(figure: Callable[[np.ndarray], float], count: int) -> Score:
-    """Score a figure of images; the error is that of drawing other images like these.
-
-    Args:
-      figure: Maps rows, int64[M] in 0..count-1, to the figure of these images alone.
-      count: Number of images.
-
-    Returns:
-      The figure of all with its delete-a-group jackknife error (0 for a single image).
-    """
-    rows = np.arange(count)
-    if count < 2:
-        return Score(figure(rows), 0.0)
-    left_out = [figure(np.delete(rows, part)) for part in group_slices(count)]
-    error = jackknife(left_out)
-    return Score(figure(rows), error if error > NEGLIGIBLE else 0.0)

@@ -16,7 +16,8 @@ from components.datasets.scene_language import (
     judge,
 )
 from components.datasets.scene_world import Scene
-from components.metrics.caption_evidence import CaptionEvidence, over_images
+from components.metrics.caption_evidence import CaptionEvidence
+from components.metrics.errors import over_rows
 from components.metrics.evidence import Score
 
 
@@ -71,7 +72,7 @@ def _share(
         right, stated = table[rows].sum(axis=0)
         return float(right / stated) if stated else 0.0
 
-    return over_images(figure, len(table))
+    return over_rows(figure, len(table))
 
 
 def _placed(fact: Fact) -> bool:

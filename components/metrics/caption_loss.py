@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from components.metrics.caption_evidence import CaptionEvidence, Losses, over_images
+from components.metrics.caption_evidence import CaptionEvidence, Losses
+from components.metrics.errors import over_rows
 from components.metrics.evidence import Score
 
 
@@ -50,4 +51,4 @@ def _difference(losses: Losses, rows: np.ndarray) -> float:
 def _score(losses: Losses | None, figure: Callable[[Losses, np.ndarray], float]) -> Score | None:
     if losses is None:
         return None
-    return over_images(lambda rows: figure(losses, rows), len(losses.right))
+    return over_rows(lambda rows: figure(losses, rows), len(losses.right))

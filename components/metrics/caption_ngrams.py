@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from components.metrics.caption_evidence import CaptionEvidence, over_images
+from components.metrics.caption_evidence import CaptionEvidence
+from components.metrics.errors import over_rows
 from components.metrics.evidence import Score
 
 LONGEST = 4
@@ -60,7 +61,7 @@ def _scorer(n: int) -> Callable[[CaptionEvidence], Score]:
     def score(evidence: CaptionEvidence) -> Score:
         pairs = zip(evidence.captions, evidence.references, strict=True)
         table = np.stack([counts(caption, references) for caption, references in pairs])
-        return over_images(lambda rows: bleu(table[rows].sum(axis=0), n), len(table))
+        return over_rows(lambda rows: bleu(table[rows].sum(axis=0), n), len(table))
 
     score.__doc__ = f"Score corpus BLEU-{n} against the references, 0 to 1."
     return score

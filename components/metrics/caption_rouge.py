@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from components.metrics.caption_evidence import CaptionEvidence, over_images
+from components.metrics.caption_evidence import CaptionEvidence
+from components.metrics.errors import over_rows
 from components.metrics.evidence import Score
 
 BETA = 1.2
@@ -17,7 +18,7 @@ def rouge_l(evidence: CaptionEvidence) -> Score:
     """Score the mean over images of ROUGE-L against all references, 0 to 1."""
     pairs = zip(evidence.captions, evidence.references, strict=True)
     values = np.array([rouge(caption, references) for caption, references in pairs])
-    return over_images(lambda rows: float(values[rows].mean()), len(values))
+    return over_rows(lambda rows: float(values[rows].mean()), len(values))
 
 
 def rouge(caption: str, references: Sequence[str]) -> float:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from components.metrics.caption_evidence import CaptionEvidence, over_images
-from components.metrics.errors import share
+from components.metrics.caption_evidence import CaptionEvidence
+from components.metrics.errors import over_rows, share
 from components.metrics.evidence import Score
 
 
@@ -35,4 +35,4 @@ def _distinct(evidence: CaptionEvidence, n: int) -> Score:
         chosen = [gram for row in rows.tolist() for gram in grams[row]]
         return len(set(chosen)) / len(chosen) if chosen else 0.0
 
-    return over_images(figure, len(grams))
+    return over_rows(figure, len(grams))

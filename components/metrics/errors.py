@@ -6,8 +6,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from components.metrics.evidence import Score
+from components.metrics.evidence import Score, group_slices
 from components.metrics.moments import Moments, merge_all
+
+NEGLIGIBLE = 1e-9
+"""Errors below are rounding, not a spread between items."""
 
 
 def share(hits: np.ndarray) -> Score:
@@ -40,3 +43,21 @@ def score_of_moments(groups: Sequence[Moments], figure: Callable[[Moments], floa
     """Score a figure of merged statistics; the error is that of drawing these samples."""
     left_out = [figure(part) for part in without_each(groups)]
     return Score(figure(merge_all(groups)), jackknife(left_out))
+
+
+def over_rows(figure: Callable[[np.ndarray], float], count: int) -> Score:
+    """Score a figure of items; the error is that of drawing other items like these.
+
+    Args:
+      figure: Maps rows, int64[M] in 0..count-1, to the figure of these items alone.
+      count: Number of items.
+
+    Returns:
+      The figure of all with its delete-a-group jackknife error (0 for a single item).
+    """
+    rows = np.arange(count)
+    if count < 2:
+        return Score(figure(rows), 0.0)
+    left_out = [figure(np.delete(rows, part)) for part in group_slices(count)]
+    error = jackknife(left_out)
+    return Score(figure(rows), error if error > NEGLIGIBLE else 0.0)

@@ -24,7 +24,7 @@ def gate(recipe: Recipe, local: bool) -> str:
     """Say what keeps a schedule of this recipe from training for nothing."""
     if not recipe.cache:
         return NO_GATE
-    if not local and getattr(recipe.train, "warm_start", False):
+    if not local and recipe.warm_start:
         return WARM
     return GATE
 
@@ -43,7 +43,7 @@ def retrain(recipe: Recipe, paths: Paths) -> str:
     from pipeline import run
     from pipeline.lineage import CACHED, Lineage
 
-    if recipe.cache and getattr(recipe.train, "warm_start", False) and _trained(recipe, paths):
+    if recipe.cache and recipe.warm_start and _trained(recipe, paths):
         run.run(recipe, paths, None, DATA_END)
         checked = Lineage.of(paths.metadata, recipe.name).executions(DATA_END)[0]
         if checked.last_known_state == CACHED:

@@ -125,3 +125,26 @@ def test_grey_photographs_are_accepted_only_where_sizes_are_free():
     assert judge(datasets.get("cifar10"), example(grey, [1])).problems == [
         ("corrupt", "image", "with 1 instead of 3 channels")
     ]
+
+
+def number(*values: float) -> bytes:
+    features = tf.train.Features()
+    features.feature["id"].bytes_list.value.append(b"gaussian/train/0")
+    features.feature["value"].float_list.value.extend(values)
+    return tf.train.Example(features=features).SerializeToString()
+
+
+@pytest.mark.parametrize(
+    ("payload", "found", "value"),
+    [
+        (number(9.5), [], 9.5),
+        (number(), ["missing"], None),
+        (number(1, 2), ["with several values instead of one"], None),
+        (number(float("nan")), ["not finite"], None),
+        (number(float("-inf")), ["not finite"], None),
+    ],
+)
+def test_a_number_in_an_images_place(payload, found, value) -> None:
+    judged = judge(datasets.get("gaussian"), payload)
+    assert [problem.what for problem in judged.problems] == found
+    assert judged.corrupt == bool(found) and judged.value == value and judged.picture is None

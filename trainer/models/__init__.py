@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from trainer.errors import unknown_name
 
-Task = Literal["image", "caption"]
+Task = Literal["image", "caption", "value"]
 
 
 class Line(NamedTuple):
@@ -33,8 +33,8 @@ FAMILIES = {
     "dcgan_upsampling": Line("image", "trainer.models.dcgan_upsampling:FAMILY"),
     "dense_cgan": Line("image", "trainer.models.dense:CONDITIONAL", conditional=True),
     "dense_gan": Line("image", "trainer.models.dense:UNCONDITIONAL"),
-    "gaussian_cgan": Line("image", "trainer.models.gaussian:CONDITIONAL", conditional=True),
-    "gaussian_gan": Line("image", "trainer.models.gaussian:UNCONDITIONAL"),
+    "gaussian_cgan": Line("value", "trainer.models.gaussian:CONDITIONAL", conditional=True),
+    "gaussian_gan": Line("value", "trainer.models.gaussian:UNCONDITIONAL"),
     "residual_cgan": Line("image", "trainer.models.residual:CONDITIONAL", conditional=True),
     "residual_gan": Line("image", "trainer.models.residual:UNCONDITIONAL"),
     "attention_gru": Line("caption", "trainer.models.attention_gru:FAMILY"),

@@ -112,17 +112,6 @@ class AskModel(beam.DoFn):
         return found
 
 
-class _Written(beam.PTransform):
-    """`write_json` under a label of its own, so that one pipeline may hold several."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__()
-        self._path = path
-
-    def expand(self, results: Any) -> Any:
-        return write_json(results, self._path)
-
-
 def caption_all(
     pipeline: Any,
     files: Sequence[str],
@@ -153,7 +142,7 @@ def caption_all(
         >> beam.ParDo(AskModel(model_path, references, batch_size)).with_outputs(FAULTS, main=ROWS)
     )
     for name in (ROWS, FAULTS):
-        _ = asked[name] | f"Write[{name}]" >> _Written(f"{folder}/{name}.json")
+        write_json(asked[name], f"{folder}/{name}.json")
 
 
 def read_train(pipeline: Any, files: Sequence[str], folder: str) -> None:
@@ -163,7 +152,7 @@ def read_train(pipeline: Any, files: Sequence[str], folder: str) -> None:
         | "TrainFiles" >> beam.Create(list(files), reshuffle=True)
         | "TrainCaptions" >> beam.FlatMap(_train_captions)
     )
-    _ = texts | "Write[train]" >> _Written(f"{folder}/{TRAIN}.json")
+    write_json(texts, f"{folder}/{TRAIN}.json")
 
 
 def _train_captions(file: str) -> Iterator[tuple[str, list[str]]]:

@@ -12,10 +12,11 @@ import pytest
 from components import metrics
 from components.datasets.scene_world import Scene, Shape
 from components.metrics.caption_cider import Cider
-from components.metrics.caption_evidence import CaptionEvidence, Losses, over_images
+from components.metrics.caption_evidence import CaptionEvidence, Losses
 from components.metrics.caption_ngrams import bleu, counts
 from components.metrics.caption_rouge import common_length, rouge
 from components.metrics.caption_score import score_captions
+from components.metrics.errors import over_rows
 
 REFERENCES = (
     ("a man rides a brown horse", "a person on a horse in a field", "man riding horse"),
@@ -203,7 +204,7 @@ def test_facts_are_told_apart_and_added_up_over_images():
 def test_the_error_is_the_spread_over_other_images():
     rng = np.random.default_rng(0)
     draws = rng.exponential(size=(400, 100))
-    scores = [over_images(lambda rows, v=v: float(v[rows].mean()), 100) for v in draws]
+    scores = [over_rows(lambda rows, v=v: float(v[rows].mean()), 100) for v in draws]
     spread = np.std([score.value for score in scores])
     assert np.mean([score.error for score in scores]) == pytest.approx(spread, rel=0.1)
 
