@@ -63,13 +63,14 @@ def wasserstein(evidence: ValueEvidence) -> Score:
 
 def kolmogorov_smirnov(evidence: ValueEvidence) -> Score:
     """Score the two-sample Kolmogorov-Smirnov statistic, 0 to 1 (Smirnov, 1939)."""
-    return _worst(evidence, lambda x, real: stats.ks_2samp(x, real).statistic)
+    return _worst(evidence, lambda x, real: stats.ks_2samp(x, real, method="asymp").statistic)
 
 
 def _worst(evidence: ValueEvidence, figure: Callable[[np.ndarray, np.ndarray], float]) -> Score:
     """Return the largest figure of any class, with that class's error over fresh samples."""
-    scores = [
-        over_rows(lambda rows, x=x, real=real: float(figure(x[rows], real)), len(x))
-        for x, real in evidence.classes()
-    ]
+
+    def of_class(samples: np.ndarray, real: np.ndarray) -> Score:
+        return over_rows(lambda rows: float(figure(samples[rows], real)), len(samples))
+
+    scores = [of_class(*numbers) for numbers in evidence.classes()]
     return max(scores, key=lambda score: score.value)

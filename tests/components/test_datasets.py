@@ -54,13 +54,18 @@ def test_spec_agrees_with_its_builder_and_schema(name, tmp_path):
         spec = datasets.resolve(name, Source(folder=str(tmp_path / "own")))
     features = builder(spec, tmp_path).info.features
     assert spec.name == name
-    assert features[spec.image_feature].shape == spec.image_shape
+    if spec.value_feature:
+        assert features[spec.value_feature].shape == () and spec.image_shape == (1, 1, 1)
+    else:
+        assert features[spec.image_feature].shape == spec.image_shape
     if spec.label_names:
         assert features[spec.label_feature].num_classes == spec.num_classes
     assert (spec.captions_feature is None) == ("captions" not in features)
     schema = text_format.Parse(spec.schema_file.read_text(), schema_pb2.Schema())
     described = {feature.name: feature for feature in schema.feature}
-    expected = {"image", "id"} | ({"label"} if spec.label_names else {"captions"})
+    expected = {"value" if spec.value_feature else "image", "id"}
+    expected |= {"label"} if spec.label_names else set()
+    expected |= {"captions"} if spec.captions_feature else set()
     expected |= {"facts"} if spec.facts_feature else set()
     assert set(described) == expected
     assert all(feature.presence.min_fraction == 1 for feature in described.values())

@@ -7,6 +7,7 @@ import importlib
 import pytest
 
 from pipeline import config
+from pipeline.recipe import ValueRecipe
 from trainer.errors import UserError
 
 NAMES = [name for name in config.names() if name.endswith("gan")]
@@ -21,7 +22,9 @@ def test_a_budget_is_the_recipe_with_other_settings(name: str) -> None:
             config.load(name, ["budget=gpu"])
         return
     large = config.load(name, ["budget=gpu", "train.batch_size=16"])
-    assert large.train.steps > written.train.steps and large.train.mixed_precision
+    assert large.train.steps > written.train.steps
+    # Numbers 0.1 apart in 100 need more digits than bfloat16 has.
+    assert large.train.mixed_precision == (not isinstance(written, ValueRecipe))
     assert large.train.batch_size == 16, "--set has the last word"
     assert config.dump(large) != config.dump(written)
 

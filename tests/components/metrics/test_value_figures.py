@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from components.metrics.values import ValueEvidence, score_values
+from components.metrics.values import ValueEvidence, mean_error, score_values
 
 
 def evidence(samples, labels=None, reference=(-1.0, 1.0), reference_labels=None) -> ValueEvidence:
@@ -44,6 +44,6 @@ def test_the_worst_class_counts_in_its_own_unit() -> None:
 def test_the_error_is_that_of_fresh_samples() -> None:
     draws = np.random.default_rng(0).normal(0.5, 1, (200, 400))
     reference = np.random.default_rng(1).normal(0, 1, 5000)
-    scores = [score_values(evidence(row, reference=reference))["mean_error"] for row in draws]
+    scores = [mean_error(evidence(row, reference=reference)) for row in draws]
     spread = np.std([score.value for score in scores])
     assert np.mean([score.error for score in scores]) == pytest.approx(spread, rel=0.15)

@@ -120,7 +120,7 @@ def test_broken_promises_are_reasons(answer, dtype, name, reason, examples, tmp_
 
 
 def test_a_better_deployed_model_wins(examples, tmp_path) -> None:
-    worse = save(tmp_path / "worse", lambda n, label: right(n, label) + 0.01)
+    worse = save(tmp_path / "worse", lambda n, label: right(n, label) + 0.1)
     better = save(tmp_path / "better", right)
     given = {"baseline_path": better}
     result, _ = judge(worse, examples, tmp_path, **given)
