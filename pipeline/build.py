@@ -32,7 +32,7 @@ from pipeline import code, config
 from pipeline.captions import caption_transform, encoder_features
 from pipeline.nodes import IN_MEMORY_BEAM
 from pipeline.paths import Paths
-from pipeline.recipe import CaptionRecipe, Recipe
+from pipeline.recipe import CaptionRecipe, ImageRecipe, Recipe
 
 if TYPE_CHECKING:
     from tensorflow_data_validation import StatsOptions

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.recipe import CaptionRecipe, Recipe
+from pipeline.recipe import CaptionRecipe, ImageRecipe, Recipe
 from trainer.errors import UserError, unknown_name
 
 NODES = (
