@@ -16,6 +16,7 @@ from components.evaluator import gate, parts, sampling
 from components.evaluator.contract import ContractError, Generator, check_same
 from components.evaluator.examples import Stored, open_examples
 from components.evaluator.fingerprint import folder_fingerprint
+from components.evaluator.judge import judge
 from components.evaluator.settings import Evaluation
 from components.metrics import extractors
 from components.metrics.evidence import Evidence, FeatureSet, Score
@@ -120,7 +121,16 @@ def evaluate(
     began = time.monotonic()
     try:
         bench = _prepare(examples_uri, settings, make_pipeline, scratch, reference_uri)
-        judged = _judge(bench, model_path, baseline_path, open_model)
+        judged = judge(
+            lambda path, deployed: (
+                _score(bench, Generator, path, "evaluating the deployed model")
+                if deployed
+                else _score(bench, open_model, path, "evaluating")
+            ),
+            settings,
+            model_path,
+            baseline_path,
+        )
     finally:
         if tf.io.gfile.exists(scratch):
             tf.io.gfile.rmtree(scratch)
@@ -136,31 +146,6 @@ def evaluate(
         **judged,
         seconds=time.monotonic() - began,
     )
-
-
-def _judge(
-    bench: Bench,
-    model_path: str,
-    baseline_path: str | None,
-    open_model: Callable[[str], sampling.Source],
-) -> dict[str, Any]:
-    """Score candidate and baseline and decide: a `Result`'s fields about the models."""
-    baseline, remark = None, gate.FIRST_RUN
-    try:
-        candidate = _score(bench, open_model, model_path, "evaluating")
-    except ContractError as fault:
-        verdict = gate.refuse([str(fault)])
-        return {"verdict": verdict, "candidate": None, "baseline": None, "remark": remark}
-    if baseline_path:
-        baseline, remark = _score_baseline(bench, baseline_path)
-    verdict = gate.decide(
-        candidate.scores,
-        bench.settings.thresholds,
-        baseline.scores if baseline else None,
-        bench.settings.margins,
-        remark,
-    )
-    return {"verdict": verdict, "candidate": candidate, "baseline": baseline, "remark": remark}
 
 
 def _prepare(
@@ -212,13 +197,6 @@ def _score(
     features = parts.gather(folder, bench.card.fingerprint)
     scores = score_all(bench.evidence(features), bench.card.name)
     return Scored(generator, features, scores, _sheet(bench, generator, features))
-
-
-def _score_baseline(bench: Bench, path: str) -> tuple[Scored | None, str]:
-    try:
-        return _score(bench, Generator, path, "evaluating the deployed model"), ""
-    except ContractError as fault:
-        return None, gate.no_comparison(fault)
 
 
 def _sheet(bench: Bench, generator: sampling.Source, features: FeatureSet) -> np.ndarray:

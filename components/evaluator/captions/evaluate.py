@@ -18,8 +18,9 @@ from components.evaluator.captions import floors, work
 from components.evaluator.captions.contract import Captioner, probe
 from components.evaluator.captions.examples import Item, foreign_images, read_images, read_items
 from components.evaluator.contract import ContractError
-from components.evaluator.evaluate import folder_fingerprint
 from components.evaluator.examples import Stored, open_examples
+from components.evaluator.fingerprint import folder_fingerprint
+from components.evaluator.judge import judge
 from components.evaluator.settings import CaptionEvaluation
 from components.metrics.caption_evidence import CaptionEvidence, Losses
 from components.metrics.caption_score import score_captions
@@ -125,7 +126,7 @@ def evaluate(
     began = time.monotonic()
     try:
         bench = _prepare(examples_uri, settings, make_pipeline, scratch)
-        judged = _judge(bench, model_path, baseline_path)
+        judged = judge(functools.partial(_score, bench), settings, model_path, baseline_path)
     finally:
         if tf.io.gfile.exists(scratch):
             tf.io.gfile.rmtree(scratch)
@@ -164,31 +165,9 @@ def _prepare(
     return Bench(settings, stored, items, gallery, train, make_pipeline, scratch)
 
 
-def _judge(bench: Bench, model_path: str, baseline_path: str | None) -> dict[str, Any]:
-    """Score candidate and baseline and decide: a `Result`'s fields about the models."""
-    baseline, remark = None, gate.FIRST_RUN
-    try:
-        candidate = _score(bench, model_path, "captioning")
-    except ContractError as fault:
-        verdict = gate.refuse([str(fault)])
-        return {"verdict": verdict, "candidate": None, "baseline": None, "remark": remark}
-    if baseline_path:
-        try:
-            baseline = _score(bench, baseline_path, "captioning by the deployed model")
-        except ContractError as fault:
-            remark = gate.no_comparison(fault)
-    verdict = gate.decide(
-        candidate.scores,
-        bench.settings.thresholds,
-        baseline.scores if baseline else None,
-        bench.settings.margins,
-        remark,
-    )
-    return {"verdict": verdict, "candidate": candidate, "baseline": baseline, "remark": remark}
-
-
-def _score(bench: Bench, model_path: str, label: str) -> Scored:
+def _score(bench: Bench, model_path: str, deployed: bool) -> Scored:
     """Caption and score; raises `ContractError` for whatever is the model's fault."""
+    label = "captioning by the deployed model" if deployed else "captioning"
     model = Captioner(model_path)
     first = list(bench.gallery)[:PROBES]
     probe(model, first, [bench.gallery[name] for name in first])

@@ -15,6 +15,7 @@ from components.evaluator import gate
 from components.evaluator.contract import ContractError
 from components.evaluator.examples import Stored, open_examples
 from components.evaluator.fingerprint import folder_fingerprint
+from components.evaluator.judge import judge
 from components.evaluator.settings import ValueEvaluation
 from components.evaluator.values import work
 from components.evaluator.values.contract import NumberGenerator
@@ -96,7 +97,12 @@ def evaluate(
     )
     real = work.read_split(stored, settings.comparison_split)
     try:
-        judged = _judge(bench, model_path, baseline_path)
+        judged = judge(
+            lambda path, deployed: _score(bench, path, "deployed" if deployed else "candidate"),
+            settings,
+            model_path,
+            baseline_path,
+        )
     finally:
         if tf.io.gfile.exists(scratch):
             tf.io.gfile.rmtree(scratch)
@@ -110,29 +116,6 @@ def evaluate(
         **judged,
         seconds=time.monotonic() - began,
     )
-
-
-def _judge(bench: Bench, model_path: str, baseline_path: str | None) -> dict[str, Any]:
-    """Score candidate and baseline and decide: a `Result`'s fields about the models."""
-    baseline, remark = None, gate.FIRST_RUN
-    try:
-        candidate = _score(bench, model_path, "candidate")
-    except ContractError as fault:
-        verdict = gate.refuse([str(fault)])
-        return {"verdict": verdict, "candidate": None, "baseline": None, "remark": remark}
-    if baseline_path:
-        try:
-            baseline = _score(bench, baseline_path, "baseline")
-        except ContractError as fault:
-            remark = gate.no_comparison(fault)
-    verdict = gate.decide(
-        candidate.scores,
-        bench.settings.thresholds,
-        baseline.scores if baseline else None,
-        bench.settings.margins,
-        remark,
-    )
-    return {"verdict": verdict, "candidate": candidate, "baseline": baseline, "remark": remark}
 
 
 def _score(bench: Bench, model_path: str, name: str) -> Scored:
