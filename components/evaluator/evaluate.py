@@ -37,15 +37,20 @@ class Scored:
 
     Attributes:
       generator: The loaded model, or ready-made images.
-      features: Its samples as the extractor sees them.
+      evidence: Its samples as the extractor sees them, beside the real data.
       scores: Figures by full name.
       sheet: uint8[rows,columns,H,W,C], its first images of each class.
     """
 
     generator: sampling.Source
-    features: FeatureSet
+    evidence: Evidence
     scores: Mapping[str, Score]
     sheet: np.ndarray
+
+    @property
+    def features(self) -> FeatureSet:
+        """Its samples, in the order of their seeds."""
+        return self.evidence.samples
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,11 +77,16 @@ class Bench:
     """What is the same for every model of one evaluation."""
 
     settings: Evaluation
-    card: extractors.Card
+    extractor: extractors.Extractor
     stored: Stored
     real: reference_files.Reference
     make_pipeline: Callable[[], Any]
     scratch: str
+
+    @property
+    def card(self) -> extractors.Card:
+        """What is known about the extractor."""
+        return self.extractor.card
 
     @property
     def classes(self) -> int:
@@ -85,8 +95,8 @@ class Bench:
 
     def evidence(self, samples: FeatureSet) -> Evidence:
         """Put samples beside the real data."""
-        knows = self.card.knows(self.stored.dataset)
-        return Evidence(samples, self.real.held_out, self.real.train, knows)
+        knows, real = self.card.knows(self.stored.dataset), self.real
+        return Evidence(samples, real.held_out, real.train, knows, real.distances)
 
 
 def evaluate(
@@ -156,14 +166,15 @@ def _prepare(
     reference_uri: str | None,
 ) -> Bench:
     """Check everything that is not the model's, and read what is known of the real data."""
-    card = extractors.load(settings.extractor).card
+    extractor = extractors.load(settings.extractor)
+    card = extractor.card
     check_count(settings.samples, card.feature_dim, "evaluate.samples")
     stored = open_examples(examples_uri)
     if reference_uri is None:
         raise UserError("images are judged against reference statistics: give those of these data")
     real = reference_files.read(reference_uri)
     real.check(ReferenceSettings.of(settings), card.fingerprint, stored.fingerprint)
-    return Bench(settings, card, stored, real, make_pipeline, scratch)
+    return Bench(settings, extractor, stored, real, make_pipeline, scratch)
 
 
 def _score(
@@ -174,29 +185,30 @@ def _score(
     generator.probe(bench.real.image_shape)
     folder = posixpath.join(bench.scratch, label.replace(" ", "-"))
     seeds = range(bench.settings.seed_offset, bench.settings.seed_offset + bench.settings.samples)
-    with Progress(label, len(seeds), "images") as line:
-        sampling.watch(line)
-        try:
-            with bench.make_pipeline() as pipeline:
-                sampling.sample(
-                    pipeline,
-                    open_model,
-                    model_path,
-                    bench.classes,
-                    bench.settings.extractor,
-                    folder,
-                    seeds,
-                    bench.settings.batch_size,
-                )
-        finally:
-            sampling.watch(None)
+    loaded = {model_path: generator, bench.settings.extractor: bench.extractor}
+    with (
+        Progress(label, len(seeds), "images") as line,
+        sampling.at_hand(loaded, line),
+        bench.make_pipeline() as pipeline,
+    ):
+        sampling.sample(
+            pipeline,
+            open_model,
+            model_path,
+            bench.classes,
+            bench.settings.extractor,
+            folder,
+            seeds,
+            bench.settings.batch_size,
+        )
     faults = read_json(posixpath.join(folder, f"{sampling.FAULTS}.json"))
     if faults:
         more = f" (and {len(faults) - 1} more batches)" if len(faults) > 1 else ""
         raise ContractError(f"{min(faults)}{more}")
     features = parts.gather(folder, bench.card.fingerprint)
-    scores = score_all(bench.evidence(features), bench.card.name)
-    return Scored(generator, features, scores, _sheet(bench, generator, features))
+    evidence = bench.evidence(features)
+    scores = score_all(evidence, bench.card.name)
+    return Scored(generator, evidence, scores, _sheet(bench, generator, features))
 
 
 def _sheet(bench: Bench, generator: sampling.Source, features: FeatureSet) -> np.ndarray:

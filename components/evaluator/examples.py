@@ -89,14 +89,17 @@ def read_batches(file: str, batch_size: int) -> Iterator[tuple[np.ndarray, np.nd
 
 
 def find_images(stored: Stored, split: str, ids: Collection[str]) -> dict[str, np.ndarray]:
-    """Return uint8[H,W,C] for each of a few ids."""
-    wanted = set(ids)
-    found: dict[str, np.ndarray] = {}
-    for file in stored.files(split):
-        for names, _, images in read_batches(file, 500):
-            for name, image in zip(names.tolist(), images, strict=True):
-                if name in wanted:
-                    found[name] = image
-            if len(found) == len(wanted):
-                return found
-    return found
+    """Return uint8[H,W,C] for each of a few ids; no other image is decoded."""
+    wanted = tf.constant(sorted(ids))
+    features = {key: tf.io.FixedLenFeature((), tf.string) for key in (ID, IMAGE)}
+
+    def pick(payloads: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        found = tf.io.parse_example(payloads, features)
+        kept = tf.reduce_any(found[ID][:, None] == wanted, axis=1)
+        return tf.boolean_mask(found[ID], kept), tf.boolean_mask(found[IMAGE], kept)
+
+    data = tf.data.TFRecordDataset(stored.files(split), "GZIP").batch(500).map(pick).unbatch()
+    return {
+        name.decode(): tf.io.decode_image(image, expand_animations=False).numpy()
+        for name, image in data.take(len(ids)).as_numpy_iterator()
+    }

@@ -16,7 +16,6 @@ from components.evaluator.evaluate import (
     number_of_classes,
 )
 from components.evaluator.examples import find_images
-from components.metrics.evidence import Evidence
 from components.metrics.neighbours import nearest
 
 NEIGHBOURS = 3
@@ -85,9 +84,8 @@ def _neighbours(result: Result) -> list[dict[str, Any]]:
     if result.candidate is None:
         return []
     samples = result.candidate.features
-    evidence = Evidence(samples, result.reference, result.train)
-    distances, _ = evidence.samples_to_train
-    typical = float(np.median(evidence.reference_to_train[0]))
+    distances = result.candidate.evidence.samples_to_train
+    typical = float(np.median(result.candidate.evidence.among_real.to_train))
     names = class_names(result)
     of = class_of(samples, len(names))
     chosen = []

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import posixpath
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import apache_beam as beam
@@ -28,12 +29,28 @@ FAULTS = "faults"
 Source = Generator | Images
 """What answers seeds with images."""
 
+_loaded: dict[str, Any] = {}
 _progress: list[Progress] = []
 
 
-def watch(progress: Progress | None) -> None:
-    """Count images on this line while Beam runs in this process; elsewhere nothing is counted."""
+@contextlib.contextmanager
+def at_hand(loaded: Mapping[str, Any], progress: Progress | None = None) -> Iterator[None]:
+    """Lend models, by path, and extractors, by name, to Beam while it runs in this very process.
+
+    Loading takes as long as some hundred images; other processes load for themselves. Images are
+    counted on the progress line here; elsewhere nothing is counted.
+    """
+    _loaded.update(loaded)
     _progress[:] = [] if progress is None else [progress]
+    try:
+        yield
+    finally:
+        _loaded.clear()
+        _progress.clear()
+
+
+def _acquire(name: str, shared: Shared, load: Callable[[str], Any]) -> Any:
+    return _loaded[name] if name in _loaded else shared.acquire(lambda: load(name))
 
 
 class _Embed(beam.DoFn):
@@ -43,7 +60,7 @@ class _Embed(beam.DoFn):
         self._name, self._folder, self._shared = extractor, folder, Shared()
 
     def setup(self) -> None:
-        self._extractor = self._shared.acquire(lambda: extractors.load(self._name))
+        self._extractor = _acquire(self._name, self._shared, extractors.load)
 
     def start_bundle(self) -> None:
         self._groups: dict[int, Moments] = {}
@@ -95,7 +112,7 @@ class EmbedSamples(_Embed):
     def setup(self) -> None:
         """Load extractor and model, once per process."""
         super().setup()
-        self._generator = self._model.acquire(lambda: self._open(self._path))
+        self._generator = _acquire(self._path, self._model, self._open)
 
     def process(self, seeds: tuple[int, int]) -> Iterator[Any]:
         """Generate and embed seeds from first to last, the last one excluded."""

@@ -13,6 +13,9 @@ from components.metrics.moments import Moments
 from components.metrics.neighbours import nearest
 from trainer.errors import UserError
 
+RADIUS = 3
+"""k of Kynkäänniemi et al. (2019): a vector's ball reaches to its k-th nearest neighbour."""
+
 GROUPS = 20
 """Groups of the jackknife: enough for a steady error, few enough to recompute each figure."""
 
@@ -79,6 +82,19 @@ class FeatureSet:
 
 
 @dataclasses.dataclass(frozen=True)
+class Distances:
+    """What the real data say of themselves, whatever the model.
+
+    Attributes:
+      to_train: float64[M], of each held-out image to the nearest training image.
+      radii: float64[M], of each held-out image to its `RADIUS`-th nearest one among them.
+    """
+
+    to_train: np.ndarray
+    radii: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
 class Evidence:
     """All that a metric may use: `train` is what the model has learned from, `reference` is not.
 
@@ -88,6 +104,7 @@ class Evidence:
       train: Training data.
       knows_classes: The extractor's classes are those of the data; else what it recognises in a
         sample says nothing about the label that was asked for.
+      known: Distances among the real data, where they were measured before.
 
     Raises:
       UserError: The parts were seen by different extractors.
@@ -97,6 +114,7 @@ class Evidence:
     reference: FeatureSet
     train: FeatureSet
     knows_classes: bool = True
+    known: Distances | None = None
 
     def __post_init__(self) -> None:
         seen_by = {part.extractor[:16] for part in (self.samples, self.reference, self.train)}
@@ -107,14 +125,19 @@ class Evidence:
             )
 
     @functools.cached_property
-    def samples_to_train(self) -> tuple[np.ndarray, np.ndarray]:
-        """Distance float64[N] of each sample to the nearest training image, and its index."""
-        return _nearest_one(self.samples, self.train)
+    def samples_to_train(self) -> np.ndarray:
+        """Distance float64[N] of each sample to the nearest training image."""
+        if self.samples is self.reference:
+            return self.among_real.to_train
+        return nearest(self.samples.features, self.train.features)[0][:, 0]
 
     @functools.cached_property
-    def reference_to_train(self) -> tuple[np.ndarray, np.ndarray]:
-        """The same for held-out images: how far new images are from training images."""
-        return _nearest_one(self.reference, self.train)
+    def among_real(self) -> Distances:
+        """Distances among the real data: how far off new images are."""
+        if self.known is not None:
+            return self.known
+        to_train = nearest(self.reference.features, self.train.features)[0][:, 0]
+        return Distances(to_train, radii(self.reference))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -139,6 +162,11 @@ class Score:
         return " \N{PLUS-MINUS SIGN} ".join(self.words)
 
 
+def radii(features: FeatureSet) -> np.ndarray:
+    """Return float64[N], the distance of each vector to its `RADIUS`-th nearest neighbour."""
+    return nearest(features.features, features.features, RADIUS, skip_self=True)[0][:, -1]
+
+
 def group_of(position: np.ndarray, count: int) -> np.ndarray:
     """Return the jackknife group of each position among `count` images: int64 in 0..GROUPS-1.
 
@@ -152,8 +180,3 @@ def group_slices(count: int) -> list[slice]:
     """Return the rows of each group of `group_of`, in order."""
     starts = np.searchsorted(group_of(np.arange(count), count), np.arange(min(GROUPS, count) + 1))
     return [slice(*ends) for ends in itertools.pairwise(starts.tolist())]
-
-
-def _nearest_one(queries: FeatureSet, pool: FeatureSet) -> tuple[np.ndarray, np.ndarray]:
-    distances, indices = nearest(queries.features, pool.features)
-    return distances[:, 0], indices[:, 0]

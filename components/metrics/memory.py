@@ -21,8 +21,8 @@ def nearest_train_distance(evidence: Evidence) -> Score:
     Raises:
       UserError: Most of the held-out data are training images, so there is no yardstick.
     """
-    ours = evidence.samples_to_train[0]
-    scale = float(np.median(evidence.reference_to_train[0]))
+    ours = evidence.samples_to_train
+    scale = float(np.median(evidence.among_real.to_train))
     if not scale:
         raise UserError(
             "most held-out images are training images too; give splits that share no records"
@@ -40,8 +40,8 @@ def copied_share(evidence: Evidence) -> Score:
     About 0.01 for new images of the same kind; the part of the samples that are copies shows here
     even where the median does not move.
     """
-    limit = np.quantile(evidence.reference_to_train[0], COPY_QUANTILE)
-    return share(evidence.samples_to_train[0] <= limit)
+    limit = np.quantile(evidence.among_real.to_train, COPY_QUANTILE)
+    return share(evidence.samples_to_train <= limit)
 
 
 def distinct_share(evidence: Evidence) -> Score:

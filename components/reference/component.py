@@ -12,7 +12,7 @@ from components.reference.settings import ReferenceSettings
 
 
 class FeatureStatistics(artifact.Artifact):
-    """One `<split>.npz` of features and their statistics per split, and `reference.json`."""
+    """`split-*.npz`: features and their statistics; `distances.npz`; `reference.json`: scores."""
 
     TYPE_NAME = "FeatureStatistics"
 

@@ -42,19 +42,23 @@ def measure(
     Raises:
       UserError: Settings, data or extractor do not fit.
     """
-    card = extractors.load(settings.extractor).card
+    extractor = extractors.load(settings.extractor)
+    card = extractor.card
     check_count(settings.samples, card.feature_dim, "evaluate.samples")
     stored = open_examples(examples_uri)
     shape = image_shape(stored, settings.reference_split, card)
     splits = (settings.reference_split, settings.comparison_split)
     scratch = posixpath.join(folder, SCRATCH)
     try:
-        held_out, train = _features(stored, splits, settings, make_pipeline, scratch, card)
+        with sampling.at_hand({settings.extractor: extractor}):
+            held_out, train = _features(stored, splits, settings, make_pipeline, scratch, card)
     finally:
         if tf.io.gfile.exists(scratch):
             tf.io.gfile.rmtree(scratch)
     for split, features in zip(splits, (held_out, train), strict=True):
         check_count(len(features), card.feature_dim, f"split '{split}'")
+    knows = card.knows(stored.dataset)
+    itself = Evidence(held_out, held_out, train, knows)
     reference = files.Reference(
         settings=settings,
         extractor=card.fingerprint,
@@ -62,7 +66,8 @@ def measure(
         image_shape=shape,
         held_out=held_out,
         train=train,
-        floor=_floor(held_out, train, settings.samples, card, stored.dataset),
+        distances=itself.among_real,
+        floor=_floor(itself, settings.samples, card),
     )
     files.write(reference, folder)
     return reference
@@ -90,16 +95,14 @@ def _features(
     return [parts.gather(posixpath.join(scratch, split), card.fingerprint) for split in splits]
 
 
-def _floor(
-    held_out: FeatureSet, train: FeatureSet, samples: int, card: extractors.Card, dataset: str
-) -> dict[str, Score]:
+def _floor(itself: Evidence, samples: int, card: extractors.Card) -> dict[str, Score]:
     """Score real images as if they were samples: no generator should be expected to do better.
 
     They are training images, never repeated; for the figures against memorisation, whose yardstick
-    are held-out images, those.
+    are held-out images, those: `itself` has them as samples.
     """
-    knows = card.knows(dataset)
+    train = itself.train
     real = train.take(slice(0, min(len(train), samples)))
-    scores = score_all(Evidence(real, held_out, train, knows), card.name)
-    itself = Evidence(held_out, held_out, train, knows)
+    evidence = Evidence(real, itself.reference, train, itself.knows_classes, itself.among_real)
+    scores = score_all(evidence, card.name)
     return scores | {name: metrics.get(name)(itself) for name in AGAINST_MEMORISATION}

@@ -12,12 +12,13 @@ import numpy as np
 import tensorflow as tf
 
 from components.evaluator import parts
-from components.metrics.evidence import FeatureSet, Score
+from components.metrics.evidence import Distances, FeatureSet, Score
 from components.metrics.moments import Moments
 from components.reference.settings import ReferenceSettings
 from trainer.errors import UserError
 
 FILE = "reference.json"
+DISTANCES = "distances"
 AGAIN = "make them anew: run from ReferenceStatistics on, or without --from"
 
 
@@ -32,6 +33,7 @@ class Reference:
       image_shape: (height, width, channels).
       held_out: Features of the reference split.
       train: Features of the split that models learn from.
+      distances: Distances among the images of both splits.
       floor: The real data's own scores by full name: no generator should be expected to do better.
     """
 
@@ -41,6 +43,7 @@ class Reference:
     image_shape: tuple[int, ...]
     held_out: FeatureSet
     train: FeatureSet
+    distances: Distances
     floor: Mapping[str, Score]
 
     def check(self, settings: ReferenceSettings, extractor: str, data: str) -> None:
@@ -71,12 +74,14 @@ def write(reference: Reference, folder: str) -> None:
     ):
         parts.write(
             folder,
-            split,
+            f"split-{split}",
             **{key: getattr(features, key) for key in parts.ROWS},
             group_n=np.array([group.n for group in features.groups]),
             group_mean=np.stack([group.mean for group in features.groups]),
             group_m2=np.stack([group.m2 for group in features.groups]),
         )
+    distances = reference.distances
+    parts.write(folder, DISTANCES, to_train=distances.to_train, radii=distances.radii)
     about = {
         "settings": settings.model_dump(),
         "extractor_fingerprint": reference.extractor,
@@ -106,6 +111,7 @@ def read(folder: str) -> Reference:
             image_shape=tuple(about["image_shape"]),
             held_out=_features(folder, settings.reference_split, extractor),
             train=_features(folder, settings.comparison_split, extractor),
+            distances=Distances(**_read(folder, DISTANCES)),
             floor={name: Score(**score) for name, score in about["scores"].items()},
         )
     except (
@@ -122,8 +128,12 @@ def read(folder: str) -> Reference:
         ) from error
 
 
+def _read(folder: str, name: str) -> dict[str, np.ndarray]:
+    return parts.read(posixpath.join(folder, f"{name}.npz"))
+
+
 def _features(folder: str, split: str, extractor: str) -> FeatureSet:
-    found = parts.read(posixpath.join(folder, f"{split}.npz"))
+    found = _read(folder, f"split-{split}")
     groups = zip(found["group_n"], found["group_mean"], found["group_m2"], strict=True)
     return FeatureSet(
         **{key: found[key] for key in parts.ROWS},

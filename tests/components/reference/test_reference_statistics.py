@@ -43,6 +43,11 @@ def test_the_artifact_holds_both_splits_and_the_scores_of_real_data(node, digits
     assert 0 < found.floor["fid_digits-cnn_500"].value < 1
     assert found.floor["label_accuracy"].value > 0.99
     assert found.floor["nearest_train_distance"].value == 1.0
+    first = found.held_out.features[0].astype(np.float64)
+    apart = np.linalg.norm(found.train.features - first, axis=1).min()
+    assert found.distances.to_train[0] == pytest.approx(apart, rel=1e-6)
+    among = np.linalg.norm(found.held_out.features - first, axis=1)
+    assert found.distances.radii[0] == pytest.approx(np.sort(among)[3], rel=1e-6)
     assert found.floor["copied_share"].value == pytest.approx(0.01)
     assert node.get_string_custom_property("extractor_fingerprint") == found.extractor
     assert node.get_string_custom_property("data_fingerprint") == found.data
@@ -50,8 +55,9 @@ def test_the_artifact_holds_both_splits_and_the_scores_of_real_data(node, digits
 
 def test_nothing_but_its_files_is_left(node):
     assert {path.name for path in Path(node.uri).iterdir()} == {
-        "eval.npz",
-        "train.npz",
+        "split-eval.npz",
+        "split-train.npz",
+        "distances.npz",
         "reference.json",
     }
 
@@ -72,7 +78,7 @@ def test_an_eval_split_with_too_few_images_is_named(few_examples, in_memory, tmp
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("broken", ["reference.json", "train.npz"])
+@pytest.mark.parametrize("broken", ["reference.json", "split-train.npz", "distances.npz"])
 def test_damaged_statistics_are_an_error_that_says_how_to_go_on(node, tmp_path, broken):
     folder = shutil.copytree(node.uri, tmp_path / "copy")
     (folder / broken).write_bytes((folder / broken).read_bytes()[:200])
