@@ -65,7 +65,7 @@ def evaluate(
     settings: ValueEvaluation,
     make_pipeline: Callable[[], Any],
     scratch: str,
-    cache_dir: str | None = None,
+    reference_uri: str | None = None,
     baseline_path: str | None = None,
 ) -> Result:
     """Score a generator of numbers, compare it with a baseline and decide.
@@ -76,7 +76,7 @@ def evaluate(
       settings: What to do.
       make_pipeline: Makes a Beam pipeline; used as a context manager.
       scratch: Folder that workers can write to; removed afterwards.
-      cache_dir: Not used: reading numbers takes no longer than reading a cache of them.
+      reference_uri: Not used: numbers are compared as they are, no extractor looks at them.
       baseline_path: SavedModel now deployed, scored on the same seeds. One that cannot be loaded
         or scored any more is named in the reasons and compared with no further.
 

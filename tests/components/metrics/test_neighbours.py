@@ -1,4 +1,4 @@
-"""Nearest neighbours and balls against the plain float64 definition, where float32 is not enough."""
+"""Nearest neighbours and balls against their float64 definition, where float32 cannot tell."""
 
 import numpy as np
 import pytest
