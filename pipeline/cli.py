@@ -67,7 +67,7 @@ def run(
     RECIPE is a name from `genvision recipes` or a YAML file. What an earlier run already made
     from the same inputs and settings is reused.
     """
-    from pipeline import config, nodes
+    from pipeline import config, nodes, startup
     from pipeline import run as local_run
     from pipeline.paths import Paths
 
@@ -79,7 +79,7 @@ def run(
         click.echo("\n".join(local_run.describe(resolved, paths)))
         click.echo(f"{'nodes':9}{' > '.join(nodes.selected(resolved, first, last))}")
         return
-    local_run.run(resolved, paths, first, last)
+    local_run.run(resolved, paths, first, last, startup.began())
 
 
 @cli.command()

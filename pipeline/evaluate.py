@@ -85,8 +85,11 @@ def _evaluate(
 ) -> dict[str, Any]:
     """Read the data, evaluate and write the report; returns the content of evaluation.json."""
     console.pending("starting TFX (some ten seconds)")
-    from components.evaluator import tasks
     from pipeline import nodes, run
+    from pipeline.startup import much_to_import
+
+    with much_to_import():
+        from components.evaluator import tasks
 
     settings: Any = recipe.evaluate
     more = {}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import csv
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,10 @@ from serving.deployment import STABLE, Destination
 from serving.options import Address
 from serving.sheet import write_sheet
 from trainer.errors import UserError
+from trainer.progress import Progress
+
+REQUEST_ROWS, REQUEST_BYTES = 256, 8 * 2**20
+"""Most images in one request, and most bytes of them in one answer: any number is drawn so."""
 
 
 def generate_sheet(
@@ -62,23 +67,51 @@ def generate_sheet(
     with contextlib.ExitStack() as stack:
         where, chosen = served(stack, resolved, output_dir, target, version)
         client = stack.enter_context(Client(where, model))
-        known = set(client.metadata(chosen)["generate"].inputs)
+        signature = client.metadata(chosen)["generate"]
+        known = set(signature.inputs)
         wanted = (labels or range(len(names))) if "label" in known else ()
         seeds = list(range(seed, seed + count)) * max(1, len(wanted))
         drawn = [x for x in wanted for _ in range(count)]
         if numbers:
-            made = client.generate_values(seeds, drawn or None, chosen)
-            _write_csv(Path(out), made.values, seeds, [names[x] for x in drawn])
-            return f"{len(seeds)} numbers by '{model}' version {made.version}: {shown(out)}"
-        answer = client.generate(seeds, drawn or None, chosen)
+            values, made_by = _draw(client.generate_values, seeds, drawn, chosen, REQUEST_ROWS)
+            _write_csv(Path(out), values, seeds, [names[x] for x in drawn])
+            return f"{len(seeds)} numbers by '{model}' version {made_by}: {shown(out)}"
+        size = math.prod(d.size for d in signature.outputs["image"].tensor_shape.dim[1:])
+        images, made_by = _draw(client.generate, seeds, drawn, chosen, rows_for(size))
     if folder:
-        _write_files(Path(out), answer.images, seeds, drawn)
+        _write_files(Path(out), images, seeds, drawn)
     else:
         # One class fills a square; several get a row each.
         columns = count if len(wanted) > 1 else None
         texts = [names[x] for x in wanted] if columns else None
-        write_sheet(Path(out), answer.images, columns, texts)
-    return f"{len(seeds)} images by '{model}' version {answer.version}: {shown(out)}"
+        write_sheet(Path(out), images, columns, texts)
+    return f"{len(seeds)} images by '{model}' version {made_by}: {shown(out)}"
+
+
+def rows_for(image_bytes: int) -> int:
+    """Return how many images of this size to ask for at a time."""
+    return max(1, min(REQUEST_ROWS, REQUEST_BYTES // image_bytes))
+
+
+def _draw(
+    ask: Callable[..., tuple[np.ndarray, int]],
+    seeds: list[int],
+    labels: list[int],
+    version: int | str | None,
+    rows: int,
+) -> tuple[np.ndarray, int]:
+    """Ask for any number of items, `rows` at a time; returns them, and the one version of all."""
+    parts: list[np.ndarray] = []
+    several = len(seeds) > rows
+    with Progress("drawing", len(seeds), "item") if several else contextlib.nullcontext() as line:
+        for first in range(0, len(seeds), rows):
+            part = slice(first, first + rows)
+            # One version from the second request on: a newer one must not mix with it.
+            made, version = ask(seeds[part], labels[part] or None, version)
+            parts.append(made)
+            if line:
+                line.update(len(made))
+    return np.concatenate(parts), version
 
 
 def check_labels(recipe: str, labels: Iterable[int], names: Sequence[str]) -> None:

@@ -37,7 +37,7 @@ def recipes() -> list[dict[str, Any]]:
     """Describe every packaged recipe: what it trains on what, and what its header states."""
     found = []
     for name in config.names():
-        recipe = config.load(name)
+        recipe = config.read(name)
         found.append(
             {
                 "name": name,

@@ -15,6 +15,7 @@ from pipeline.console import quiet
 from pipeline.lineage import Lineage
 from pipeline.paths import Paths, check_output, shown
 from pipeline.recipe import CaptionRecipe, Recipe, ValueRecipe
+from pipeline.startup import much_to_import
 from trainer.errors import UserError
 
 if TYPE_CHECKING:
@@ -64,10 +65,17 @@ def inspect_stage(
             f"recipe '{resolved.name}' has no captions, so no stage '{stage}': choose another of "
             f"{', '.join(STAGES)}"
         )
+    paths = Paths.of(resolved.name, output_dir, data_dir)
+    if stage != "record":
+        Lineage.of(paths.metadata, resolved.name)  # there is a run, or that is said at once
     with quiet():
-        from components import contact_sheet
+        with much_to_import():
+            # Every stage needs TensorFlow, and little else that takes long.
+            import tensorflow as tf  # noqa: F401
 
-        items = view(resolved, Paths.of(resolved.name, output_dir, data_dir), count)
+            from components import contact_sheet
+
+        items = view(resolved, paths, count)
         contact_sheet.sheet(items).save(target)
     found = {"items": [item.facts for item in items], "sheet": str(target)}
     return found, [*_lines(items), f"sheet: {shown(target)}"]

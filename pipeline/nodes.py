@@ -24,6 +24,9 @@ NODES = (
 )
 """All there are; `of` says which a recipe has. A test holds that against what `build` wires."""
 
+RESOLVERS = ("WarmStartResolver", "BaselineResolver")
+"""Nodes that look something up each time: one that finds the same again counts as cached."""
+
 IN_MEMORY_BEAM = (
     "--runner=FnApiRunner",
     "--sdk_container_image=none",

@@ -11,14 +11,24 @@ from pipeline import config, lock, nodes
 from pipeline.console import Console, redirected
 from pipeline.paths import Paths, shown
 from pipeline.recipe import Recipe
+from pipeline.startup import much_to_import
 from trainer.errors import RunFailed, UserError
 
 if TYPE_CHECKING:
     from pipeline.runners.local import NodeResult
 
 
-def run(recipe: Recipe, paths: Paths, first: str | None, last: str | None) -> None:
+def run(
+    recipe: Recipe, paths: Paths, first: str | None, last: str | None, began: float | None = None
+) -> None:
     """Run a recipe, or the slice of it from node `first` to node `last`.
+
+    Args:
+      recipe: What to run.
+      paths: Its folders.
+      first: Node to begin with; None for all from the start.
+      last: Node to end with; None for all to the end.
+      began: When the work began, by `time.monotonic`; None for now.
 
     Raises:
       UserError: Something given is wrong, or a slice needs an earlier run that is not there.
@@ -32,17 +42,17 @@ def run(recipe: Recipe, paths: Paths, first: str | None, last: str | None) -> No
             f"--from {first} continues an earlier run and there is none in "
             f"'{shown(paths.output)}': run without --from first"
         )
+    began = time.monotonic() if began is None else began
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     log = paths.logs / f"{stamp}.log"
     with lock.held(paths), redirected(log) as console:
-        began = time.monotonic()
         (paths.output / "recipe.yaml").write_text(config.dump(recipe), encoding="utf-8")
         _announce(recipe, paths, log, console)
         results = run_nodes(recipe, paths, first, last, console)
         # Imported only now: by here TensorFlow is loaded anyway.
         from pipeline import summary
 
-        verdict = summary.tell(recipe, paths, results, console, time.monotonic() - began)
+        verdict = summary.tell(recipe, paths, results, console, began)
         _track(recipe, paths, console)
     if not verdict.accepted:
         raise RunFailed(verdict.text)
@@ -76,8 +86,9 @@ def describe(recipe: Recipe, paths: Paths) -> list[str]:
     lines = [f"{recipe.name}: {recipe.description}"]
     for section in ("data", "model", "train", "evaluate", "push", "beam"):
         pairs = config.settings(getattr(recipe, section))
-        text = ", ".join(f"{key} {config.compact(value)}" for key, value in pairs)
-        lines.append(f"{section:9}{text}")
+        given = {key: value for key, value in pairs if value not in (None, (), {})}
+        text = ", ".join(f"{key} {config.compact(value)}" for key, value in given.items())
+        lines += [f"{section:9}{text}"] if text else []
     lines.append(f"{'folders':9}output {shown(paths.output)}, data {shown(paths.data)}")
     return lines
 
@@ -86,10 +97,11 @@ def run_nodes(
     recipe: Recipe, paths: Paths, first: str | None, last: str | None, console: Console
 ) -> dict[str, NodeResult]:
     """Import TFX, wire, and run node after node."""
-    from tfx.orchestration.pipeline import RunOptions
+    with much_to_import():
+        from tfx.orchestration.pipeline import RunOptions
 
-    from pipeline import build
-    from pipeline.runners.local import LocalRunner
+        from pipeline import build
+        from pipeline.runners.local import LocalRunner
 
     def before(node: str, number: int, count: int) -> None:
         console.pending(f"[{number}/{count}] {node} ...")

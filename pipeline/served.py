@@ -64,10 +64,15 @@ def _stop(process: subprocess.Popen[str]) -> None:
         process.kill()
 
 
+def newest(base_path: Path) -> int | None:
+    """Return the highest version below `base_path`; None when there is none."""
+    children = base_path.iterdir() if base_path.is_dir() else ()
+    return max((int(c.name) for c in children if c.name.isdecimal()), default=None)
+
+
 def check_pushed(model_name: str, base_path: Path) -> None:
     """Raise UserError when `base_path` holds no version folder yet."""
-    children = base_path.iterdir() if base_path.is_dir() else ()
-    if not any(child.name.isdecimal() for child in children):
+    if newest(base_path) is None:
         raise UserError(
             f"no version of '{model_name}' in '{shown(base_path)}': run its recipe first"
         )

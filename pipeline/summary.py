@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pipeline import answer, config
+from pipeline import answer, config, served
 from pipeline.console import Console
 from pipeline.history import index
 from pipeline.lineage import Output
@@ -24,7 +25,7 @@ class Verdict(NamedTuple):
 
 
 def tell(
-    recipe: Recipe, paths: Paths, results: dict[str, NodeResult], console: Console, seconds: float
+    recipe: Recipe, paths: Paths, results: dict[str, NodeResult], console: Console, began: float
 ) -> Verdict:
     """Print the summary of a run.
 
@@ -33,7 +34,7 @@ def tell(
       paths: Its folders.
       results: What became of each node.
       console: Where to print.
-      seconds: Duration of the run so far.
+      began: When the run began, by `time.monotonic`.
 
     Returns:
       The verdict; a slice that judged nothing counts as accepted.
@@ -53,12 +54,19 @@ def tell(
     pushed = _output(results, "Pusher", "pushed_model")
     if pushed and pushed.properties.get("pushed"):
         console.line(f"model    {shown(str(pushed.properties['pushed_destination']))}")
-        answer.ask(recipe, paths, console)
+        answer.tell(recipe, paths, console)
     cached = sum(result.state == "cached" for result in results.values())
     console.line(f"all runs {shown(index.write(paths.output))}")
-    console.line(f"took     {seconds:.0f} s, {cached} of {len(results)} nodes from the cache")
-    _suggest(recipe, paths, console)
+    reused = f"{cached} of {len(results)} nodes from the cache"
+    console.line(f"took     {_took(results, began)}, {reused}")
+    _suggest(recipe, paths, evaluation is not None, console)
     return verdict
+
+
+def _took(results: dict[str, NodeResult], began: float) -> str:
+    """Say how long it all took, and how much of that was the nodes' own work."""
+    in_nodes = sum(result.seconds for result in results.values())
+    return f"{time.monotonic() - began:.0f} s ({in_nodes:.0f} s in nodes)"
 
 
 def _output(results: dict[str, NodeResult], node: str, key: str) -> Output | None:
@@ -96,23 +104,31 @@ def tell_scores(found: dict[str, Any], verdict: Verdict, console: Console) -> No
         console.line(f"score    {name:{width}} {figure}{beside}".rstrip())
 
 
-def _suggest(recipe: Recipe, paths: Paths, console: Console) -> None:
-    """Print three commands that work from here, for this recipe and this output folder."""
+def _suggest(recipe: Recipe, paths: Paths, judged: bool, console: Console) -> None:
+    """Print commands that work from here, for this recipe and this output folder."""
     command = shown(Path(sys.argv[0]).absolute())
     # A recipe file of one's own is known to later commands by the copy beside its runs.
     packaged = recipe.name in config.names()
     name = recipe.name if packaged else shown(paths.output / "recipe.yaml")
     here = paths.output == Paths.of(recipe.name).output
     folder = "" if here else f" --output-dir {shown(paths.output)}"
-    if isinstance(recipe, CaptionRecipe):
-        photo = answer.photo(paths)
-        request = f"caption --recipe {name}{folder} {shown(photo) if photo else 'photo.jpg'}"
+    longer = f"run {name}{folder} --set train.steps={recipe.train.steps * 2}"
+    if served.newest(paths.serving(recipe.push.model_name)) is not None:
+        told = [_request(recipe, paths, name, folder), longer, f"serve {name}{folder}"]
+    elif judged:
+        told = [f"report {recipe.name}{folder}", longer]
     else:
-        label = " --label 0" if config.label_names(recipe) else ""
-        request = f"generate --recipe {name}{folder}{label} --count 16 --seed 1"
+        told = [f"inspect {name}{folder} --stage example", f"run {name}{folder}"]
     console.line()
     console.line("try next")
-    console.line(f"         {command} {request}")
-    more = recipe.train.steps * 2
-    console.line(f"         {command} run {name}{folder} --set train.steps={more}")
-    console.line(f"         {command} serve {name}{folder}")
+    for text in told:
+        console.line(f"         {command} {text}")
+
+
+def _request(recipe: Recipe, paths: Paths, name: str, folder: str) -> str:
+    """Write the command that asks the pushed model for something."""
+    if isinstance(recipe, CaptionRecipe):
+        photo = answer.photo(paths)
+        return f"caption --recipe {name}{folder} {shown(photo) if photo else 'photo.jpg'}"
+    label = " --label 0" if config.label_names(recipe) else ""
+    return f"generate --recipe {name}{folder}{label} --count 16 --seed 1"

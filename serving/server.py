@@ -62,18 +62,20 @@ def run(
         log.warning("the token travels unencrypted to %s: give --tls-cert, --tls-key", given.host)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # TensorFlow's import takes seconds: everything that can be refused before it has been.
+    # The garbage collector rests meanwhile: what imports make stays for good.
+    gc.disable()
     from serving import config
     from serving.config_watch import ConfigWatch
     from serving.model_server import ModelServer
 
+    # Collecting after an unload, and at the end, need not look at it either.
+    gc.freeze()
+    gc.enable()
     models = (
         config.read(model_config_file)
         if model_config_file
         else config.single(model_name, Path(model_base_path or ""))
     )
-    # What the imports made stays for good: collecting after an unload need not look at it.
-    gc.collect()
-    gc.freeze()
     server = ModelServer(models, **options)
     server.start()
     if model_config_file and config_poll_s > 0:

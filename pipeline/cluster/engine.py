@@ -40,7 +40,11 @@ def create_handler(flags: dict[str, Any], upstream: Callable[[dict[str, Any]], A
         click.echo(f"Detected {chosen.capitalize()}.")
         click.echo("Use --engine flag if you intend to use a different orchestrator.")
     if flags["engine"] != "kubeflow":
-        return upstream(flags)
+        from pipeline.cluster import schema
+
+        handler = upstream(flags)
+        schema.teach(handler)
+        return handler
     if trouble := plugin.trouble():
         sys.exit(f"The Kubeflow engine cannot start: {trouble}")
     from pipeline.cluster.handler import KubeflowHandler

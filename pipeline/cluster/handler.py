@@ -13,7 +13,7 @@ import click
 from tfx.tools.cli import labels
 from tfx.tools.cli.handler import base_handler
 
-from pipeline.cluster import image, parameters
+from pipeline.cluster import image, parameters, schema
 from pipeline.cluster.client import Access
 from pipeline.cluster.cluster import MISSING, Cluster
 from pipeline.cluster.errors import ClusterError
@@ -92,7 +92,8 @@ class KubeflowHandler(base_handler.BaseHandler):
         """Copy the newest schema of a pipeline whose root this machine can read."""
         name = self.flags_dict[labels.PIPELINE_NAME]
         self._check_pipeline_existence(name)
-        self._read_schema_from_pipeline_root(name, self._memory.get(name, labels.PIPELINE_ROOT))
+        root = self._memory.get(name, labels.PIPELINE_ROOT)
+        schema.copy(name, root, self._read_schema_from_pipeline_root)
 
     @_spoken
     def create_run(self) -> None:

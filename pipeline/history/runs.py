@@ -13,6 +13,7 @@ from typing import Any
 from ml_metadata.proto import metadata_store_pb2 as pb
 
 from pipeline.lineage import Lineage, Output
+from pipeline.nodes import RESOLVERS
 from pipeline.paths import RUNS, Paths, shown
 from trainer.errors import UserError, unknown_name
 
@@ -145,7 +146,7 @@ def of_folder(folder: Path) -> list[Run]:
     lineage = Lineage.of(folder / "metadata.sqlite", recipe)
     runs = []
     for number, (started, executions) in enumerate(lineage.runs(), start=1):
-        nodes = tuple(_node(node, execution) for node, execution in executions)
+        nodes = tuple(_node(lineage, node, execution) for node, execution in executions)
         runs.append(Run(recipe, number, started, nodes, lineage, folder))
     return runs
 
@@ -179,7 +180,9 @@ def find(name: str, output: str | None = None) -> Run:
     return runs[int(number) - 1]
 
 
-def _node(node: str, execution: pb.Execution) -> NodeRun:
+def _node(lineage: Lineage, node: str, execution: pb.Execution) -> NodeRun:
     took = execution.last_update_time_since_epoch - execution.create_time_since_epoch
     state = STATES.get(execution.last_known_state, "unfinished")
+    if state == "done" and node in RESOLVERS and lineage.answer(execution, node)[0]:
+        state = "cached"
     return NodeRun(node, state, took / 1000, execution)

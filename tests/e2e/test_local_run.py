@@ -69,6 +69,10 @@ def test_nothing_changed_means_everything_is_cached(first, genvision, small) -> 
     assert len(rows) == len(nodes.of(config.load("digits_cgan")))
     assert all(why.startswith("same inputs and settings as in the run of") for _, why in rows)
     assert len(genvision.versions()) == 1
+    # The version was asked in the first run, and nothing of it changed.
+    assert re.search(r"over gRPC in \d+ ms, asked at 20", done.stdout)
+    told = json.loads(genvision("runs", "digits_cgan:2", "--json").stdout)
+    assert {node["state"] for node in told[0]["nodes"]} == {"cached"}
 
 
 def test_a_model_that_fails_the_gate_is_not_pushed(first, genvision, small) -> None:

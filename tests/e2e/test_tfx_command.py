@@ -44,3 +44,6 @@ def test_pipeline_create_and_run_create(tmp_path: Path) -> None:
     tfx("run", "create", "--pipeline-name=digits_cgan")
     versions = list((tmp_path / "runs" / "digits_cgan" / "serving" / "digits").iterdir())
     assert len(versions) == 1 and (versions[0] / "saved_model.pb").is_file()
+    # Ours is reviewed by people, where TFX's command looks for a generated one.
+    assert "SCHEMA FOR DIGITS_CGAN" in tfx("pipeline", "schema", "--pipeline-name=digits_cgan")
+    assert 'name: "label"' in (tmp_path / "schema.pbtxt").read_text()

@@ -29,6 +29,7 @@ def compile_(recipe: str, overrides: tuple[str, ...], image: str | None, out: st
     """
     from pipeline import config, nodes
     from pipeline.console import quiet
+    from pipeline.startup import much_to_import
 
     settings = [*overrides, *([f"kubernetes.image={image}"] if image else [])]
     resolved = config.load(recipe, settings)
@@ -36,7 +37,8 @@ def compile_(recipe: str, overrides: tuple[str, ...], image: str | None, out: st
     resolved.kubernetes.image_for()
     resolved.kubernetes.check_nodes(nodes.of(resolved))
     with quiet():
-        from pipeline.runners.kubeflow.runner import compile_recipe
+        with much_to_import():
+            from pipeline.runners.kubeflow.runner import compile_recipe
 
         path = compile_recipe(resolved, out)
     click.echo(f"package  {path} ({path.stat().st_size:,} bytes)")

@@ -25,6 +25,7 @@ from pipeline.runners.kubeflow import task_io
 from pipeline.runners.kubeflow.connection import open_store
 from pipeline.runners.kubeflow.runs import Run, refusal
 from pipeline.runners.kubeflow.task_io import TaskIO
+from pipeline.startup import much_to_import
 from trainer.errors import Interrupted, RunFailed, UserError
 
 REPORT = "report.html"
@@ -82,7 +83,9 @@ def _launch(
 ) -> str:
     """Import TFX, put the run's values in, and launch."""
     say("loading TFX")
-    from pipeline.runners.kubeflow import handover, parameters
+    with much_to_import():
+        from pipeline.runners.kubeflow import handover, parameters
+        from pipeline.runners.kubeflow.launch import launch
 
     part = handover.unpack_node(options.ir)
     if options.recipe:
@@ -93,9 +96,6 @@ def _launch(
             say("wiring the recipe again with the values of this run")
             part = handover.cut(rebuild.wire(content, task.parameters), options.node)
     parameters.substitute(part, options.run_id, task.parameters)
-
-    from pipeline.runners.kubeflow.launch import launch
-
     return launch(part, address, say)
 
 

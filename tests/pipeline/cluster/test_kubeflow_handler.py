@@ -247,3 +247,8 @@ def test_schema(kfp: Any, tfx: Tfx, tmp_path: Path) -> None:
     said = tfx(*words)
     assert "*********SCHEMA FOR SMALL_ONE**********\n# 10" in said
     assert Path("schema.pbtxt").read_text() == "# 10"
+    reviewed = root / "ReviewedSchema" / "schema" / "11"
+    reviewed.mkdir(parents=True)
+    (reviewed / "schema.pbtxt").write_text("# reviewed")
+    assert "*********SCHEMA FOR SMALL_ONE**********\n# reviewed" in tfx(*words)
+    assert Path("schema.pbtxt").read_text() == "# reviewed"
