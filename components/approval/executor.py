@@ -12,7 +12,7 @@ from tfx.components.util import model_utils
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
-from components.approval import decision
+from components.approval import decision, request
 from components.approval.settings import Approve
 from components.evaluator import blessing
 from components.evaluator.gate import Check, Verdict
@@ -44,11 +44,13 @@ class Executor(base_executor.BaseExecutor):
             evaluation = Path(artifact_utils.get_single_uri(input_dict["evaluation"]))
             told = json.loads((evaluation / "evaluation.json").read_text(encoding="utf-8"))
             settings = Approve.model_validate_json(exec_properties["settings"])
+            folder = Path(exec_properties["folder"])
             found = wait(
-                Path(exec_properties["folder"]),
+                folder,
                 told["model"]["fingerprint"],
                 settings,
-                exec_properties["recipe"],
+                str(self._context.pipeline_run_id if self._context else ""),
+                _named(exec_properties["recipe"], folder, evaluation),
             )
             passed, reason = found.approved, str(found)
             made.set_string_custom_property("decision", reason)
@@ -56,21 +58,22 @@ class Executor(base_executor.BaseExecutor):
         blessing.write(made, verdict, model, None, exec_properties.get("current_component_id"))
 
 
-def wait(folder: Path, model: str, settings: Approve, recipe: str) -> decision.Decision:
+def wait(folder: Path, model: str, settings: Approve, run: str, name: str) -> decision.Decision:
     """Wait for the decision about a model.
 
     Args:
       folder: Where decisions are left.
       model: The model's fingerprint.
       settings: How long, and signed by which key.
-      recipe: Name of the run, for the line that asks.
+      run: Id of the run; a further attempt of it waits no longer than the first would have.
+      name: What to call the model in the command that decides, for the line that asks.
 
     Raises:
       RunFailed: Nobody decided in time.
       UserError: The key cannot be read, or what is there is not a proper decision.
     """
     key = decision.read_key(settings.key_file)
-    ends = time.time() + settings.hours * 3600
+    ends = request.made(folder, model, settings, run).ends
     asked = False
     while (found := decision.read(folder, model)) is None:
         if time.time() >= ends:
@@ -81,12 +84,17 @@ def wait(folder: Path, model: str, settings: Approve, recipe: str) -> decision.D
         if not asked:
             until = datetime.datetime.fromtimestamp(ends).strftime("%Y-%m-%d %H:%M")
             progress.say(
-                f"waiting until {until} for: genvision approve {recipe} --by NAME --note WHY"
+                f"waiting until {until} for: genvision approve {name} --by NAME --note WHY"
             )
             asked = True
         time.sleep(min(POLL_S, max(0.0, ends - time.time())))
     found.check(key)
     return found
+
+
+def _named(recipe: str, folder: Path, evaluation: Path) -> str:
+    """Name the model as `genvision approve` knows it here: by its recipe, else by its judgement."""
+    return recipe if folder == Path("runs", recipe, "approvals").resolve() else str(evaluation)
 
 
 def _blessed(inputs: dict[str, list[Any]]) -> bool:

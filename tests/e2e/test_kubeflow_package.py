@@ -23,6 +23,7 @@ SETTINGS = [
     *("train.steps_per_call=10", "evaluate.samples=500", EASY, "kubernetes.default.retries=1"),
     "kubernetes.parameters=[train.steps, evaluate.thresholds]",
 ]
+APPROVAL = ["approve.required=true", "kubernetes.parameters=[train.steps, approve.hours]"]
 
 
 class Preempted(WarmExecutor):
@@ -108,3 +109,52 @@ def test_a_gate_that_fails_stops_the_push_and_the_exit_task_runs(
     assert "GenerativeEvaluator refused the model: fid_digits-cnn_500" in summary
     assert "| fid_digits-cnn_500 |" in summary and "report: " in summary
     assert genvision.versions() == [version]
+
+
+@pytest.fixture(scope="module")
+def asking(executed, genvision) -> Path:
+    """The same recipe with an approval: all before it is known from the runs above."""
+    done = genvision(
+        "kubeflow", "compile", "digits_cgan", "--image", "reg/genvision:1", "--out", "asking.yaml",
+        *with_settings([*SETTINGS[:-1], *APPROVAL]),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return genvision.folder / "asking.yaml"
+
+
+def test_nobody_approves_in_time_and_further_attempts_do_not_ask_again(asking, genvision) -> None:
+    began = time.monotonic()
+    execution = run(asking, genvision.output, train_steps=str(STEPS), approve_hours="0.002")
+    assert time.monotonic() - began < 300
+    tasks = execution.tasks
+    assert tasks["approval"].state == "FAILED" and tasks["pusher"].state == "NOT_RUN"
+    assert "waiting until" in log(execution, "approval", 1)
+    assert tasks["approval"].attempts == 2 and "waiting" not in log(execution, "approval", 2)
+    assert "nobody approved the model within 0.002 h: not pushed" in log(execution, "approval", 2)
+    assert len(genvision.versions()) == 1
+
+
+def test_a_package_waits_for_a_person_and_goes_on(asking, genvision) -> None:
+    """Approved by the command that the waiting pod told of, as one would inside of it."""
+    said: list[str] = []
+
+    def approve_when_asked() -> None:
+        pattern = "kubeflow/*/approval/attempt-1/log.txt"
+        before = set(genvision.output.glob(pattern))
+        while not said:
+            for path in set(genvision.output.glob(pattern)) - before:
+                if found := re.search(r"genvision (approve \S+) --by NAME", path.read_text()):
+                    words = [*found[1].split(), "--by", "ada", "--note", "crisp"]
+                    said.append(genvision(*words).stdout)
+            time.sleep(0.1)
+
+    person = threading.Thread(target=approve_when_asked, daemon=True)
+    person.start()
+    execution = run(asking, genvision.output, train_steps=str(STEPS), approve_hours="1")
+    person.join(30)
+    assert execution.state == "SUCCEEDED" and execution.tasks["approval"].attempts == 1
+    assert said and ": approved by ada at " in said[0]
+    assert "/artifacts/GenerativeEvaluator/evaluation/" in said[0]
+    lineage = genvision("lineage", "digits_cgan").stdout
+    assert re.search(r"^approval +approved by ada at .*: crisp$", lineage, re.M)
+    assert re.search(r"^verdict +approved$", lineage, re.M)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from components.approval import decision, executor
+from components.approval import decision, executor, request
 from components.approval.settings import Approve
 from trainer.errors import RunFailed, UserError
 
@@ -66,7 +66,7 @@ def test_waiting_ends_with_the_decision(tmp_path: Path, monkeypatch, capsys) -> 
     monkeypatch.setattr(executor, "POLL_S", 0.01)
     later = threading.Timer(0.1, decision.write, (tmp_path, YES))
     later.start()
-    assert executor.wait(tmp_path, "f00d", Approve(required=True), "toy") == YES
+    assert executor.wait(tmp_path, "f00d", Approve(required=True), "run", "toy") == YES
     assert "genvision approve toy --by NAME" in capsys.readouterr().err
 
 
@@ -74,8 +74,20 @@ def test_waiting_ends_without_one(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(executor, "POLL_S", 0.01)
     began = time.monotonic()
     with pytest.raises(RunFailed, match="nobody approved the model within 1e-05 h: not pushed"):
-        executor.wait(tmp_path, "f00d", Approve(required=True, hours=1e-5), "toy")
+        executor.wait(tmp_path, "f00d", Approve(required=True, hours=1e-5), "run", "toy")
     assert time.monotonic() - began < 5
+
+
+def test_a_further_attempt_of_a_run_waits_no_longer_and_a_new_run_asks_again(tmp_path) -> None:
+    day = Approve(required=True, hours=24, key_file="key")
+    first = request.made(tmp_path, "f00d", day, "run-1")
+    assert first.ends == pytest.approx(time.time() + 24 * 3600, abs=60)
+    assert request.made(tmp_path, "f00d", day, "run-1") == first
+    assert request.read(tmp_path, "f00d") == first and first.key_file == "key"
+    again = request.made(tmp_path, "f00d", Approve(required=True, hours=48), "run-2")
+    assert again.ends > first.ends + 23 * 3600 and request.read(tmp_path, "f00d") == again
+    assert request.read(tmp_path, "beef") is None
+    assert decision.read(tmp_path, "f00d") is None
 
 
 def test_an_unsigned_decision_is_refused_where_signatures_are_asked_for(tmp_path: Path) -> None:
@@ -83,6 +95,6 @@ def test_an_unsigned_decision_is_refused_where_signatures_are_asked_for(tmp_path
     decision.write(tmp_path, YES)
     settings = Approve(required=True, key_file=str(tmp_path / "key"))
     with pytest.raises(UserError, match="not signed"):
-        executor.wait(tmp_path, "f00d", settings, "toy")
+        executor.wait(tmp_path, "f00d", settings, "run", "toy")
     decision.write(tmp_path, YES.signed(b"secret"))
-    assert executor.wait(tmp_path, "f00d", settings, "toy").approved
+    assert executor.wait(tmp_path, "f00d", settings, "run", "toy").approved
