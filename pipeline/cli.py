@@ -215,6 +215,8 @@ def main() -> None:
         if code is None:
             raise
         text = error.format_message() if isinstance(error, click.ClickException) else str(error)
+        if isinstance(error, click.UsageError) and error.ctx:
+            text = f"{text.rstrip('.')}; {error.ctx.command_path} --help tells what there is"
         print(f"genvision: {' '.join(text.split()) or 'interrupted'}", file=sys.stderr)
         sys.exit(code)
     except KeyboardInterrupt:

@@ -107,11 +107,12 @@ def _draw(
         for first in range(0, len(seeds), rows):
             part = slice(first, first + rows)
             # One version from the second request on: a newer one must not mix with it.
-            made, version = ask(seeds[part], labels[part] or None, version)
+            made, made_by = ask(seeds[part], labels[part] or None, version)
+            version = made_by
             parts.append(made)
             if line:
                 line.update(len(made))
-    return np.concatenate(parts), version
+    return np.concatenate(parts), made_by
 
 
 def check_labels(recipe: str, labels: Iterable[int], names: Sequence[str]) -> None:

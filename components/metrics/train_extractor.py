@@ -9,7 +9,6 @@ import os
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 from components import datasets
@@ -83,6 +82,7 @@ def train(
     Returns:
       The weights, as `network.weights` gives them.
     """
+    import keras
     import tensorflow as tf
 
     from components.metrics.network import classifier, weights
@@ -173,6 +173,8 @@ def measure(extractor: extractors.Extractor, images: np.ndarray, labels: np.ndar
 
 
 def _augmentation(budget: Budget) -> Any:
+    import keras
+
     fill: dict[str, Any] = {"fill_mode": "constant", "seed": SEED}
     layers: list[Any] = [keras.layers.RandomTranslation(budget.shift, budget.shift, **fill)]
     if budget.turn:

@@ -85,6 +85,8 @@ def judge(words: list[str]) -> None:
         from mkdocs.__main__ import cli as mkdocs
 
         parse(mkdocs, rest)
+    elif program == "kubectl" and rest[0] == "exec":
+        judge(rest[rest.index("--") + 1 :])
     elif program == "make":
         targets = re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
         assert [word for word in rest if "=" not in word and word not in targets] == []

@@ -71,6 +71,11 @@ def execute(
     models go below the output folder. Images, volumes and node pools play no part.
     """
     from pipeline.paths import RUNS
+
+    if not Path(package).is_file():
+        raise UserError(
+            f"no package '{package}': give a file that `genvision kubeflow compile` wrote"
+        )
     from pipeline.runners.kubeflow import execute as local
 
     given = {}
