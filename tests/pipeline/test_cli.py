@@ -45,7 +45,7 @@ def test_dry_run_shows_everything_and_touches_nothing(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert "steps 7," in done.stdout
     assert "output runs/digits_cgan, data runs/data" in done.stdout
-    assert done.stdout.rstrip().endswith("DataCheck > Trainer")
+    assert done.stdout.rstrip().endswith("DataCheck > ReferenceStatistics > Trainer")
     assert not any(tmp_path.iterdir())
 
 

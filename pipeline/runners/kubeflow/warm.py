@@ -13,8 +13,10 @@ import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pipeline.console import quiet
 from pipeline.runners.kubeflow import finish, node
 from pipeline.runners.kubeflow.execute import Executor
+from pipeline.startup import much_to_import
 from trainer.errors import Interrupted
 
 COMMANDS: dict[str, Callable[[list[str]], int]] = {
@@ -30,7 +32,8 @@ class WarmExecutor(Executor):
         self, name: str, attempt: int, command: list[str], container: Mapping[str, Any]
     ) -> int:
         # Loaded here, in the parent, for all forks.
-        from pipeline.runners.kubeflow import launch, rebuild  # noqa: F401
+        with quiet(), much_to_import():
+            from pipeline.runners.kubeflow import launch, rebuild  # noqa: F401
 
         pod = self._stage / name / f"attempt-{attempt}"
         pod.mkdir(parents=True)
