@@ -84,14 +84,20 @@ class Run:
 
     @property
     def verdict(self) -> str:
-        """`blessed`, `not blessed`, `not served`, `waiting`, `approved`, `rejected` or `-`."""
+        """What became of the model, in a word or two; `-` when it was not judged.
+
+        `blessed`, `not blessed`, `not served`; with an approval instead of `blessed`: `waiting`,
+        `approved`, `rejected` or, when nobody decided in time, `not approved`.
+        """
         if not self.evaluation:
             return "-"
         served = self.output("ServingCheck", "blessing")
         if self.evaluation["blessed"] and served and not served.properties.get("blessed"):
             return "not served"
-        if self.evaluation["blessed"] and any(node.node == "Approval" for node in self.nodes):
-            return self.approval.split(" ", 1)[0] or "waiting"
+        asked = next((node for node in self.nodes if node.node == "Approval"), None)
+        if self.evaluation["blessed"] and asked:
+            undecided = "not approved" if asked.state == "failed" else "waiting"
+            return self.approval.split(" ", 1)[0] or undecided
         return "blessed" if self.evaluation["blessed"] else "not blessed"
 
     @property

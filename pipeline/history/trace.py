@@ -24,7 +24,7 @@ class Trace(dict[str, Any]):
 
 
 def trace(model: str, output: str | None = None) -> Trace:
-    """Tell all about a model.
+    """Tell all about a model: who trained it, and what the run named here did with it since.
 
     Args:
       model: A run's name, a pushed version's number, or a folder: the model artifact's or the
@@ -34,7 +34,8 @@ def trace(model: str, output: str | None = None) -> Trace:
     Raises:
       UserError: No run made or pushed it.
     """
-    run = _maker(_find(model, output))
+    judged = _find(model, output)
+    run = _maker(judged)
     made = run.output("Trainer", "model")
     settings = run.settings()
     found = Trace(
@@ -47,11 +48,12 @@ def trace(model: str, output: str | None = None) -> Trace:
     found["parents"] = f"warm start: {settings.get('train.warm_start') or 'none'}"
     found["scores"] = [
         {name: f"{score['value']:.4g} \N{PLUS-MINUS SIGN} {score['error']:.2g}"}
-        for name, score in run.evaluation.get("scores", {}).items()
+        for name, score in judged.evaluation.get("scores", {}).items()
     ]
-    found["verdict"] = [run.verdict, *(c["text"] for c in run.evaluation.get("checks", []))]
-    found["approval"] = run.approval or "none asked for, none given"
-    found["served"] = _served(run)
+    checks = judged.evaluation.get("checks", [])
+    found["verdict"] = [judged.verdict, *(check["text"] for check in checks)]
+    found["approval"] = judged.approval or "none asked for, none given"
+    found["served"] = _served(judged)
     return found
 
 

@@ -131,6 +131,7 @@ def test_nobody_approves_in_time_and_further_attempts_do_not_ask_again(asking, g
     assert "waiting until" in log(execution, "approval", 1)
     assert tasks["approval"].attempts == 2 and "waiting" not in log(execution, "approval", 2)
     assert "nobody approved the model within 0.002 h: not pushed" in log(execution, "approval", 2)
+    assert "not approved" in genvision("runs", "digits_cgan", "--last", "1").stdout
     assert len(genvision.versions()) == 1
 
 
