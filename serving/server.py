@@ -62,15 +62,7 @@ def run(
         log.warning("the token travels unencrypted to %s: give --tls-cert, --tls-key", given.host)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # TensorFlow's import takes seconds: everything that can be refused before it has been.
-    # The garbage collector rests meanwhile: what imports make stays for good.
-    gc.disable()
-    from serving import config
-    from serving.config_watch import ConfigWatch
-    from serving.model_server import ModelServer
-
-    # Collecting after an unload, and at the end, need not look at it either.
-    gc.freeze()
-    gc.enable()
+    config, ConfigWatch, ModelServer = _loaded()  # noqa: N806
     models = (
         config.read(model_config_file)
         if model_config_file
@@ -88,6 +80,18 @@ def run(
     finally:
         print("stopping: waiting for requests under way", file=sys.stderr, flush=True)
         server.stop(grace_s)
+
+
+def _loaded() -> tuple[Any, Any, Any]:
+    """Import what needs TensorFlow; what that makes stays, so nobody looks for garbage in it."""
+    gc.disable()
+    from serving import config
+    from serving.config_watch import ConfigWatch
+    from serving.model_server import ModelServer
+
+    gc.freeze()
+    gc.enable()
+    return config, ConfigWatch, ModelServer
 
 
 def _announce(server, stopped: list[int]) -> None:  # type: ignore[no-untyped-def]
