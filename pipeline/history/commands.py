@@ -64,11 +64,13 @@ def lineage(model: str, output_dir: str | None, as_json: bool) -> None:
 @click.argument("run", default="digits_cgan")
 @click.option("--open", "browse", is_flag=True, help="Show it in the web browser.")
 @_OUTPUT
-def report(run: str, browse: bool, output_dir: str | None) -> None:
+@json_option
+def report(run: str, browse: bool, output_dir: str | None, as_json: bool) -> None:
     """Print the path of a run's evaluation report, or open it."""
     from pipeline.history import show
 
-    click.echo(show.report(run, browse, output_dir))
+    found = show.report(run, browse, output_dir)
+    tell({"report": found}, [found], as_json)
 
 
 @click.command()

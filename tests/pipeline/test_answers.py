@@ -30,8 +30,8 @@ DOING = {
     "versions prune", "versions rollback",
 }  # fmt: skip
 """Commands that make or change something, or hand over to another program."""
-TEXT = {"report", "logs"}
-"""One path, and the containers' own words."""
+TEXT = {"logs"}
+"""The containers' own words."""
 
 
 def commands(group: click.Group, path: str = "") -> Iterator[tuple[str, click.Command]]:

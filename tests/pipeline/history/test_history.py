@@ -76,6 +76,7 @@ def test_lineage_goes_back_to_the_run_that_trained(ask, output) -> None:
 
 def test_report_prints_the_path(ask, output) -> None:
     assert Path(ask("report", "toy_gan:1").strip()).resolve().read_text() == "<p>report"
+    assert json.loads(ask("report", "toy_gan:1", "--json"))["report"].endswith("report.html")
 
 
 @pytest.mark.parametrize(
