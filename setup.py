@@ -97,6 +97,8 @@ setup(
         ],
         "mlflow": ["mlflow-skinny>=3,<4"],
         "notify": ["apprise>=1.9"],  # how a run on the cluster ended, to chat or mail
+        # For the test that holds our Inception network against pytorch-fid's; in no lock file.
+        "torch": ["pytorch-fid>=0.3,<0.4", "torch>=2.13,<3", "torchvision>=0.28,<1"],
         "cuda": ["tensorflow[and-cuda]>=2.21,<2.22"],
     },
     cmdclass={"build_py": BuildWithPth, "editable_wheel": EditableWithPth},

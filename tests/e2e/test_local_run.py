@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -117,6 +118,57 @@ def test_the_evaluation_is_machine_readable(first, genvision) -> None:
     found = json.loads((report.parent / "evaluation.json").read_text())
     assert found["blessed"] is True
     assert found["scores"]["fid_digits-cnn_500"]["value"] > 0
+
+
+@pytest.fixture(scope="module")
+def made_images(first, genvision):
+    """The pushed model's own images of seeds 0 to 499: as an .npz and as a folder of pictures."""
+    import tensorflow as tf
+
+    model = tf.saved_model.load(str(paths(first, genvision.folder)["model"]))
+    seeds = np.arange(500)
+    given = {"seed": tf.constant(seeds), "label": tf.constant(seeds % 10)}
+    images = model.signatures["generate"](**given)["image"].numpy()
+    np.savez(genvision.folder / "made.npz", images=images, labels=seeds % 10)
+    (genvision.folder / "made").mkdir()
+    for seed, image in enumerate(images):
+        Image.fromarray(image[..., 0]).save(genvision.folder / "made" / f"{seed:03d}.png")
+
+
+@pytest.mark.parametrize("given", ["model", "made.npz", "made"])
+def test_evaluate_scores_a_model_an_array_and_a_folder_as_the_run_did(
+    first, genvision, small, made_images, given: str
+) -> None:
+    made = paths(first, genvision.folder)
+    target = str(made["model"]) if given == "model" else given
+    done = genvision("evaluate", target, "digits_cgan", *small[2:], "--out", f"out-{given}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "BLESSED" in done.stdout and "report.html" in done.stdout
+    # What the run extracted is used again.
+    assert re.search(r"ReferenceStatistics +cached", done.stdout)
+    folder = genvision.folder / f"out-{given}"
+    found = json.loads((folder / "evaluation.json").read_text())
+    run = json.loads((made["report"].parent / "evaluation.json").read_text())
+    # A folder says nothing about classes: what it is measured by is the same.
+    expected = {k: v for k, v in run["scores"].items() if given != "made" or k in found["scores"]}
+    assert set(run["scores"]) - set(found["scores"]) <= {"label_accuracy", "intra_class_fid"}
+    expected.pop("class_balance")
+    for name, score in expected.items():
+        assert found["scores"][name]["value"] == pytest.approx(score["value"], rel=1e-6), name
+    assert (folder / "report.html").stat().st_size > 10_000 and (folder / "samples.png").exists()
+    assert not (folder / ".scratch").exists()
+
+
+def test_evaluate_ends_with_1_and_the_reason_when_the_gate_would_refuse(
+    first, genvision, small, made_images
+) -> None:
+    strict = "evaluate.thresholds=[{metric: fid_digits-cnn_500, max: 0.1}]"
+    done = genvision("evaluate", "made.npz", "digits_cgan", *small[2:], "--set", strict)
+    assert done.returncode == 1 and "NOT BLESSED" in done.stdout
+    assert re.search(r"fid_digits-cnn_500.*0\.1", done.stderr)
+    more = genvision("evaluate", "made.npz", "digits_cgan", "--set", "evaluate.samples=501")
+    assert more.returncode == 2 and len(more.stderr.splitlines()) == 1
+    assert "holds 500 images and the recipe asks for 501" in more.stderr
 
 
 def test_a_second_model_is_compared_with_the_one_that_is_deployed(first, genvision, small) -> None:

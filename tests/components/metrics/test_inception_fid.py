@@ -1,4 +1,11 @@
-"""The Inception extractor against pytorch-fid itself, the same random weights in both."""
+r"""The Inception extractor against pytorch-fid itself, the same random weights in both.
+
+It needs the extra `torch`, which no lock file has; without it the test is skipped:
+
+    .venv/bin/uv pip install --python .venv/bin/python --override requirements.overrides \
+      --constraint requirements.lock -e ".[torch]"
+    .venv/bin/pytest -m torch
+"""
 
 import numpy as np
 import pytest
@@ -12,7 +19,7 @@ inception = pytest.importorskip("pytorch_fid.inception", reason="needs the extra
 fid_score = pytest.importorskip("pytorch_fid.fid_score", reason="needs the extra 'torch'")
 torchvision = pytest.importorskip("torchvision", reason="needs the extra 'torch'")
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.torch]
 
 
 @pytest.fixture(scope="module")
