@@ -72,18 +72,18 @@ def execute(
     """
     from pipeline.paths import RUNS
 
-    if not Path(package).is_file():
-        raise UserError(
-            f"no package '{package}': give a file that `genvision kubeflow compile` wrote"
-        )
-    from pipeline.runners.kubeflow import execute as local
-
     given = {}
     for text in parameters:
         name, sign, value = text.partition("=")
         if not sign or not name:
             raise UserError(f"--param '{text}' should be NAME=VALUE, for example train_steps=200")
         given[name] = value
+    if not Path(package).is_file():
+        raise UserError(
+            f"no package '{package}': give a file that `genvision kubeflow compile` wrote"
+        )
+    from pipeline.runners.kubeflow import execute as local
+
     folder = Path(output_dir) if output_dir else RUNS / f"{Path(package).stem}-kubeflow"
     result = local.execute(Path(package), folder, given, max_backoff, click.echo, warm)
     click.echo(f"run      {result.run_id} {result.state.lower()}")

@@ -43,7 +43,7 @@ def mistake(folder: Path, monkeypatch: pytest.MonkeyPatch, *args: str) -> str:
             ("compile", "digits_cgan", "--image", "reg/gan:1", "--out", "package.txt"),
             "should end in .yaml",
         ),
-        (("execute", "missing.yaml"), "cannot read package 'missing.yaml' (No such file"),
+        (("execute", "missing.yaml"), "no package 'missing.yaml'"),
         (("execute", "any.yaml", "--param", "steps"), "should be NAME=VALUE"),
     ],
 )
