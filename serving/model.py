@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import gc
 import logging
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,7 +88,7 @@ class Model:
             raise StatusError(Code.NOT_FOUND, f"Servable not found for request: {wanted}")
         return version
 
-    @contextmanager
+    @contextlib.contextmanager
     def use(self, version: int | None = None, label: str = "") -> Iterator[Servable]:
         """Hold a version for the length of a request; it is not unloaded before.
 
@@ -140,6 +141,7 @@ class Model:
             due, self._ended = self._ended, False
         if due:
             gc.collect()
+            _trim()
 
     def _poll(self) -> None:
         try:
@@ -231,3 +233,9 @@ class Model:
         if entry.state == State.UNLOADING and entry.users == 0:
             entry.state, entry.servable = State.END, None
             self._ended = True
+
+
+def _trim() -> None:
+    """Ask the C library to return what it holds free; glibc keeps a version's memory otherwise."""
+    with contextlib.suppress(AttributeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)

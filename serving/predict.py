@@ -57,7 +57,7 @@ def predict(
     response.model_spec.version.value = servable.version
     response.model_spec.signature_name = name
     for alias in wanted:
-        response.outputs[alias].CopyFrom(to_proto(outputs[alias], as_content))
+        to_proto(outputs[alias], as_content, into=response.outputs[alias])
     return response
 
 

@@ -91,6 +91,8 @@ def array(proto: Any) -> np.ndarray:
     if proto.tensor_content:
         return np.frombuffer(proto.tensor_content, kind).reshape(shape)
     values = getattr(proto, field)
+    if kind == np.uint8:  # pixels: a list's bytes are made twice as fast as an array of its items
+        return np.frombuffer(bytearray(values[:]), np.uint8).reshape(shape)
     return np.fromiter(values, kind, len(values)).reshape(shape)
 
 

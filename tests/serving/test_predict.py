@@ -11,6 +11,7 @@ import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
+from serving import tensors, wire
 from serving.model_server import ModelServer
 
 Stub = prediction_service_pb2_grpc.PredictionServiceStub
@@ -188,6 +189,18 @@ def test_every_dtype_comes_back_in_its_typed_field(stub):
         assert len(getattr(proto, field)) == (4 if alias == "complex64" else 2)
         wanted = [True, True] if alias == "bool" else [1, 2]
         assert tf.make_ndarray(proto).tolist() == wanted, alias
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int32, np.uint64])
+def test_packed_values_are_protobufs_own_bytes(kind):
+    values = np.array([*range(256), 0, 255], kind)
+    made = tensors.to_proto(values, into=ODD())
+    assert tf.make_ndarray(made).tolist() == values.tolist()
+    field = {np.uint8: "int_val", np.int32: "int_val", np.uint64: "uint64_val"}[kind]
+    plain = ODD(dtype=made.dtype, tensor_shape=made.tensor_shape, **{field: values.tolist()})
+    assert made.SerializeToString() == plain.SerializeToString()
+    if kind is not np.uint64:  # which our client does not read
+        assert np.array_equal(wire.array(made), values)
 
 
 def test_strings_are_bytes(stub):
