@@ -41,6 +41,8 @@ OUTPUTS = {"generate": "image", "caption": "caption"}
 """What is read of an answer, by the signature that is asked."""
 
 CLIENTS = (1, 8, 32)
+ROUNDS = 3
+"""Turns of each pair: the machine's speed changes from one second to the next."""
 Call = Callable[[int], object]
 
 
@@ -188,7 +190,8 @@ def measured(target: str, *load: Any) -> list[float]:
 
 def compare(base: Path, seconds: float) -> dict[str, dict]:
     """Measure served against in-process calls, batch 1 and 16, with 1, 8 and 32 clients."""
-    jobs = [(batch, threads, seconds) for batch in (1, 16) for threads in CLIENTS]
+    pairs = [(batch, threads) for batch in (1, 16) for threads in CLIENTS]
+    jobs = [(*pair, seconds) for pair in pairs for _ in range(ROUNDS)]
     ours, theirs = multiprocessing.get_context("spawn").Pipe()
     local = multiprocessing.get_context("spawn").Process(
         target=in_process, args=(base / "1", jobs, theirs)
@@ -196,10 +199,13 @@ def compare(base: Path, seconds: float) -> dict[str, dict]:
     local.start()
     signature, result = signature_of(base / "1"), {}
     with serving(base) as (target, _):
-        for batch, threads, _ in jobs:
-            ours.send(None)
-            alone = figures(ours.recv(), seconds)
-            served = figures(measured(target, signature, batch, threads, seconds), seconds)
+        for batch, threads in pairs:
+            times: dict[str, list[float]] = {"served": [], "in_process": []}
+            for _ in range(ROUNDS):
+                ours.send(None)
+                times["in_process"] += ours.recv()
+                times["served"] += measured(target, signature, batch, threads, seconds)
+            served, alone = (figures(each, ROUNDS * seconds) for each in times.values())
             ratio = served["per_s"] / alone["per_s"]
             name = f"batch {batch}, {threads} clients"
             result[name] = {"served": served, "in_process": alone, "ratio": ratio}
