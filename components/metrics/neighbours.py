@@ -22,6 +22,9 @@ THREADS = min(4, os.cpu_count() or 1)
 CROWD = 100
 """Candidates per query from which float64 for all is quicker: many vectors are nearly the same."""
 
+TILE = 2000
+"""Pool vectors compared at a time: their distances to a block stay in the processor's cache."""
+
 ROUNDING = float(np.finfo(np.float32).eps) / 2
 
 
@@ -37,13 +40,35 @@ class _Pool:
         # |q|^2 - 2 qp + |p|^2 as one product: passes over B x M numbers cost as much as it does.
         self._columns = np.vstack([-2 * coarse.T, norms, np.ones_like(norms)])
 
-    def squares(self, block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the squared distances float32[B,M], and float32[B] what they may be wrong by."""
+    def _rows(self, block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return what times the columns is the squared distances, and how wrong these may be."""
         coarse = (block - self._centre).astype(np.float32)
         own = (coarse**2).sum(axis=1)
-        squared = np.column_stack([coarse, np.ones_like(own), own]) @ self._columns
         worst = (2 * coarse.shape[1] + 16) * ROUNDING * (np.sqrt(own) + self._reach) ** 2
-        return squared, worst.astype(np.float32)
+        return np.column_stack([coarse, np.ones_like(own), own]), worst.astype(np.float32)
+
+    def squares(self, block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the squared distances float32[B,M], and float32[B] what they may be wrong by."""
+        rows, worst = self._rows(block)
+        return rows @ self._columns, worst
+
+    def closest(self, block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return pairs (row of the block, index into the pool) that can be nearest: all of them.
+
+        Tile by tile, so that no B x M numbers are written and read; a tile whose least distance
+        comes near the least of all is looked into a second time.
+        """
+        rows, worst = self._rows(block)
+        tiles = [self._columns[:, at : at + TILE] for at in range(0, len(self.exact), TILE)]
+        least = np.stack([(rows @ tile).min(axis=1) for tile in tiles], axis=1)
+        limit = least.min(axis=1) + 3 * worst
+        found = []
+        for number, tile in enumerate(tiles):
+            near = np.flatnonzero(least[:, number] <= limit)
+            row, column = np.nonzero(rows[near] @ tile <= limit[near, None])
+            found.append((near[row], column + number * TILE))
+        queries, indices = zip(*found, strict=True)
+        return np.concatenate(queries), np.concatenate(indices)
 
     def exact_squares(self, block: np.ndarray) -> np.ndarray:
         """Return the squared distances float64[B,M]."""
@@ -67,24 +92,31 @@ def nearest(
     """
     vectors = _Pool(pool)
 
-    def search(block: np.ndarray, start: int) -> tuple[np.ndarray, np.ndarray]:
+    def possible(block: np.ndarray, start: int) -> tuple[np.ndarray, np.ndarray]:
         itself = (np.arange(len(block)), np.arange(len(block)) + start)
-        squared, wrong = vectors.squares(block)
-        if skip_self:
-            squared[itself] = np.inf
-        kth = squared.min(axis=1) if k == 1 else np.partition(squared, k - 1, axis=1)[:, k - 1]
-        possible = squared <= (kth + 3 * wrong)[:, None]
-        if possible.sum() > CROWD * len(block):
-            squared = vectors.exact_squares(block)
+        if k == 1 and not skip_self:
+            pairs = vectors.closest(block)
+        else:
+            squared, wrong = vectors.squares(block)
             if skip_self:
                 squared[itself] = np.inf
-            possible[:] = False
-            np.put_along_axis(possible, np.argpartition(squared, k - 1, axis=1)[:, :k], True, 1)
-        rows, columns = np.nonzero(possible)
+            kth = np.partition(squared, k - 1, axis=1)[:, k - 1]
+            pairs = np.nonzero(squared <= (kth + 3 * wrong)[:, None])
+        if len(pairs[0]) <= CROWD * len(block):
+            return pairs
+        squared = vectors.exact_squares(block)
+        if skip_self:
+            squared[itself] = np.inf
+        columns = np.sort(np.argpartition(squared, k - 1, axis=1)[:, :k], axis=1)
+        return np.repeat(np.arange(len(block)), k), columns.ravel()
+
+    def search(block: np.ndarray, start: int) -> tuple[np.ndarray, np.ndarray]:
+        rows, columns = possible(block, start)
         # Differences anew: an expanded square loses the digits that small distances need.
         exact = np.linalg.norm(block[rows] - vectors.exact[columns], axis=1)
         order = np.lexsort((exact, rows))
-        chosen = order[np.searchsorted(rows, np.arange(len(block)))[:, None] + np.arange(k)]
+        first = np.searchsorted(rows[order], np.arange(len(block)))
+        chosen = order[first[:, None] + np.arange(k)]
         return exact[chosen], columns[chosen]
 
     distances, indices = zip(*_in_blocks(queries, search), strict=True)

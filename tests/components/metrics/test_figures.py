@@ -8,7 +8,7 @@ import pytest
 from components import metrics
 from components.metrics.errors import jackknife, share, without_each
 from components.metrics.evidence import Evidence, FeatureSet
-from components.metrics.kernel import mmd2
+from components.metrics.kernel import NARROW, mmd2
 from components.metrics.moments import merge_all
 from components.metrics.neighbours import inside_any_ball, nearest
 from components.metrics.score import score_all
@@ -76,11 +76,12 @@ def test_half_of_the_samples_copied_shows_in_the_copied_share():
     assert 0.5 <= found < 0.53
 
 
-def test_mmd2_equals_the_double_loop():
-    x, y = RNG.normal(size=(45, 4)), RNG.normal(0.3, 1, size=(31, 4))
+@pytest.mark.parametrize("width", [4, NARROW + 1])
+def test_mmd2_equals_the_double_loop(width):
+    x, y = RNG.normal(size=(45, width)), RNG.normal(0.3, 1, size=(31, width))
 
     def kernel(a, b):
-        return (a @ b / 4 + 1) ** 3
+        return (a @ b / width + 1) ** 3
 
     xx = np.mean([kernel(a, b) for i, a in enumerate(x) for j, b in enumerate(x) if i != j])
     yy = np.mean([kernel(a, b) for i, a in enumerate(y) for j, b in enumerate(y) if i != j])

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from components.metrics import neighbours
 from components.metrics.neighbours import inside_any_ball, nearest
 
 
@@ -21,7 +22,8 @@ def crowded(rng, count, dim):
 
 @pytest.mark.parametrize("k", [1, 3])
 @pytest.mark.parametrize("dim", [4, 64])
-def test_nearest_is_exact_where_float32_cannot_tell(dim, k):
+def test_nearest_is_exact_where_float32_cannot_tell(dim, k, monkeypatch):
+    monkeypatch.setattr(neighbours, "TILE", 150)
     rng = np.random.default_rng(dim)
     pool, queries = crowded(rng, 700, dim), crowded(rng, 610, dim)
     queries[:50] = pool[:50]
