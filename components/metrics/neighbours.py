@@ -95,20 +95,20 @@ def nearest(
     def possible(block: np.ndarray, start: int) -> tuple[np.ndarray, np.ndarray]:
         itself = (np.arange(len(block)), np.arange(len(block)) + start)
         if k == 1 and not skip_self:
-            pairs = vectors.closest(block)
+            rows, columns = vectors.closest(block)
         else:
             squared, wrong = vectors.squares(block)
             if skip_self:
                 squared[itself] = np.inf
             kth = np.partition(squared, k - 1, axis=1)[:, k - 1]
-            pairs = np.nonzero(squared <= (kth + 3 * wrong)[:, None])
-        if len(pairs[0]) <= CROWD * len(block):
-            return pairs
+            rows, columns = np.nonzero(squared <= (kth + 3 * wrong)[:, None])
+        if len(rows) <= CROWD * len(block):
+            return rows, columns
         squared = vectors.exact_squares(block)
         if skip_self:
             squared[itself] = np.inf
-        columns = np.sort(np.argpartition(squared, k - 1, axis=1)[:, :k], axis=1)
-        return np.repeat(np.arange(len(block)), k), columns.ravel()
+        columns = np.argpartition(squared, k - 1, axis=1)[:, :k].ravel()
+        return np.repeat(np.arange(len(block)), k), columns
 
     def search(block: np.ndarray, start: int) -> tuple[np.ndarray, np.ndarray]:
         rows, columns = possible(block, start)
