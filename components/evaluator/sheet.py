@@ -65,7 +65,7 @@ def data_uri(image: Image.Image) -> str:
 def png(image: Image.Image) -> bytes:
     """Encode an image as PNG."""
     buffer = io.BytesIO()
-    image.save(buffer, format="PNG", optimize=True)
+    image.save(buffer, format="PNG")
     return buffer.getvalue()
 
 
