@@ -28,6 +28,9 @@ class GanModel(Settings):
     labels: Labels = Field("projection", description="how a conditional family tells the class")
     dropout: float = Field(0.0, ge=0, lt=1, description="share dropped in the discriminator")
     spectral_norm: bool = Field(False, description="bound every discriminator layer's norm by one")
+    minibatch_group: int = Field(
+        0, ge=0, description="images whose spread the discriminator sees together; 0: each alone"
+    )
 
 
 class Watch(Settings):
@@ -105,3 +108,13 @@ class GanConfig(TrainerConfig):
 
     scorer: str = Field("", description="'module:class' that scores samples while training")
     extractor: str = Field("", description="feature extractor the scorer uses")
+
+    @model_validator(mode="after")
+    def _whole_groups(self) -> GanConfig:
+        group, batch = self.model.minibatch_group, self.train.batch_size
+        if group and batch % group:
+            raise ValueError(
+                f"train.batch_size is {batch} and model.minibatch_group {group}: "
+                f"give a batch that is a multiple of {group}"
+            )
+        return self

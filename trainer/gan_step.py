@@ -13,6 +13,7 @@ import tensorflow as tf
 from trainer import draw, runtime
 from trainer.adam import FusedAdam
 from trainer.augment import augment
+from trainer.errors import UserError
 from trainer.gan_settings import WITH_TARGETS, GanConfig
 from trainer.losses import LOSSES, gradient_penalty, r1_penalty
 from trainer.models.base import GanFamily
@@ -46,6 +47,13 @@ class GanStep:
 
     def __init__(self, config: GanConfig, family: GanFamily) -> None:
         train = config.train
+        self._replicas = tf.distribute.get_strategy().num_replicas_in_sync
+        group, share = config.model.minibatch_group, train.batch_size // self._replicas
+        if group and share % group:
+            raise UserError(
+                f"train.batch_size gives each device {share} images and model.minibatch_group is "
+                f"{group}: give a batch that is a multiple of {group * self._replicas}"
+            )
         keras.utils.set_random_seed(train.seed)
         self.config = config
         self.step = tf.Variable(0, dtype=tf.int64, name="step", trainable=False)
@@ -57,7 +65,6 @@ class GanStep:
         self.optimizer_g = self._adam(train.generator_learning_rate, self.generator)
         self.optimizer_d = self._adam(train.discriminator_learning_rate, self.discriminator)
         self.loss = LOSSES[train.loss]
-        self._replicas = tf.distribute.get_strategy().num_replicas_in_sync
         self._update = {"alternating": self._alternate, "simultaneous": self._at_once}[train.update]
 
     def _adam(self, rate: float, network: keras.Model) -> keras.optimizers.Optimizer:

@@ -92,6 +92,11 @@ def test_what_does_not_fit_is_refused(name: str, data: dict, message: str) -> No
         models.family(name).check(settings(name), DATA.model_copy(update=data))
 
 
+def test_an_extra_is_refused_where_it_would_do_nothing() -> None:
+    with pytest.raises(UserError, match=r"minibatch_group is 4 and .* 'dense_gan' does without"):
+        models.family("dense_gan").check(settings("dense_gan", minibatch_group=4), DATA)
+
+
 def test_data_without_classes_suit_an_unconditional_family() -> None:
     data = DATA.model_copy(update={"label_names": ()})
     for name in PLAIN:

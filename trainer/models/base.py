@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from trainer.adversarial import AdversarialTask
 
 Build = Callable[..., keras.Model]
+EXTRAS = ("minibatch_group",)
+"""Settings of `model` that are refused, not ignored, by families that know nothing of them."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class GanFamily:
     discriminator: Build
     ways: tuple[str, ...] = ()
     """Values of `model.labels` that the family can do."""
+    extras: tuple[str, ...] = ()
+    """Which of `EXTRAS` the family can do."""
     grid: bool = True
     """Whether it grows images by doubling a grid."""
     medium: str = "trainer.pictures:Pictures"
@@ -57,6 +61,12 @@ class GanFamily:
                 f"model.labels is '{model.labels}' and model family '{self.name}' takes: "
                 f"{', '.join(self.ways)}"
             )
+        for name in EXTRAS:
+            if getattr(model, name) and name not in self.extras:
+                raise UserError(
+                    f"model.{name} is {getattr(model, name)} and model family '{self.name}' does "
+                    "without: set it to 0"
+                )
         if self.grid:
             check_grid(model, data)
 

@@ -19,6 +19,7 @@ from keras import layers, ops
 from trainer.gan_settings import GanModel
 from trainer.models import parts
 from trainer.models.base import both_forms, check_grid
+from trainer.models.minibatch import MinibatchDeviation
 from trainer.settings import DataSettings
 
 WAYS = ("projection", "concatenation", "embedding")
@@ -58,7 +59,10 @@ def build_discriminator(model: GanModel, data: DataSettings, conditional: bool) 
         shortcut = convolve(channels, 1)(layers.AveragePooling2D(2, padding="same")(x))
         x = convolve(channels, 4, 2)(layers.LeakyReLU(parts.LEAK)(x)) + shortcut
     last = model.discriminator_channels[-1]
-    x += convolve(last, 3)(layers.LeakyReLU(parts.LEAK)(x))
+    seen = layers.LeakyReLU(parts.LEAK)(x)
+    if model.minibatch_group:
+        seen = MinibatchDeviation(model.minibatch_group)(seen)
+    x += convolve(last, 3)(seen)
     x = layers.Dropout(model.dropout)(layers.LeakyReLU(parts.LEAK)(x))
     # Mean times side: between a mean (too small to train on) and a sum (too large).
     features = layers.GlobalAveragePooling2D()(x) * float(x.shape[1])
@@ -75,5 +79,9 @@ def build_discriminator(model: GanModel, data: DataSettings, conditional: bool) 
 
 
 UNCONDITIONAL, CONDITIONAL = both_forms(
-    ("residual_gan", "residual_cgan"), build_generator, build_discriminator, WAYS
+    ("residual_gan", "residual_cgan"),
+    build_generator,
+    build_discriminator,
+    WAYS,
+    extras=("minibatch_group",),
 )
