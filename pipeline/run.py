@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import textwrap
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -88,7 +89,14 @@ def describe(recipe: Recipe, paths: Paths) -> list[str]:
         pairs = config.settings(getattr(recipe, section))
         given = {key: value for key, value in pairs if value not in (None, (), {})}
         text = ", ".join(f"{key} {config.compact(value)}" for key, value in given.items())
-        lines += [f"{section:9}{text}"] if text else []
+        lines += textwrap.wrap(
+            text,
+            100,
+            initial_indent=f"{section:9}",
+            subsequent_indent=" " * 9,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
     lines.append(f"{'folders':9}output {shown(paths.output)}, data {shown(paths.data)}")
     return lines
 
@@ -108,7 +116,8 @@ def run_nodes(
 
     def after(result: NodeResult, number: int, count: int) -> None:
         took = f"{result.seconds:6.1f} s"
-        console.line(f"[{number}/{count}] {result.node:20} {result.state:8}{took}  {result.why}")
+        node = f"[{number}/{count}] {result.node}".ljust(len(f"[{count}/{count}] ") + 20)
+        console.line(f"{node} {result.state:8}{took}  {result.why}")
 
     paths.artifacts.mkdir(parents=True, exist_ok=True)
     runner = LocalRunner(before, after)

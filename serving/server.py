@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import os
@@ -9,6 +10,7 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -85,13 +87,32 @@ def run(
 def _loaded() -> tuple[Any, Any, Any]:
     """Import what needs TensorFlow; what that makes stays, so nobody looks for garbage in it."""
     gc.disable()
-    from serving import config
-    from serving.config_watch import ConfigWatch
-    from serving.model_server import ModelServer
+    with _without_chatter():
+        import tensorflow as tf
 
+        from serving import config
+        from serving.config_watch import ConfigWatch
+        from serving.model_server import ModelServer
+
+        # Looked for once per process: on a machine without one this is where CUDA complains.
+        tf.config.list_physical_devices("GPU")
     gc.freeze()
     gc.enable()
     return config, ConfigWatch, ModelServer
+
+
+@contextlib.contextmanager
+def _without_chatter() -> Iterator[None]:
+    """Drop what TensorFlow's C++ parts write when they start; its log level does not reach them."""
+    sys.stderr.flush()
+    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nowhere)
 
 
 def _announce(server, stopped: list[int]) -> None:  # type: ignore[no-untyped-def]
@@ -109,6 +130,9 @@ def _announce(server, stopped: list[int]) -> None:  # type: ignore[no-untyped-de
             print(f"waiting for a first version in {folders}", file=sys.stderr, flush=True)
         if waiting:
             time.sleep(POLL_S)
+    if server.rest_port is not None:
+        host = server.target.rpartition(":")[0]
+        print(f"REST and metrics on http://{host}:{server.rest_port}", file=sys.stderr, flush=True)
 
 
 def _check_given(base_path: Path | None, config_file: Path | None) -> None:

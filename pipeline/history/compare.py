@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline.console import aligned
 from pipeline.history import page
 from pipeline.history.runs import Run, find
 from pipeline.paths import check_output, shown
@@ -13,6 +14,9 @@ from trainer.errors import UserError
 
 PLACES = ("data_dir", "state_dir", "checkpoint_root", "base_directory", "artifacts")
 """Settings that say where, not what: they differ between output folders and mean nothing."""
+
+WIDTH = 32
+"""Characters of a setting's value that a cell of the printed table shows."""
 
 
 def compare_runs(
@@ -44,11 +48,12 @@ def compare_runs(
         return {"settings": different, "scores": scores}
     check_output(Path(out))
     Path(out).write_text(_render(runs, different, scores), encoding="utf-8")
-    lines = [f"{key}: {' | '.join(values)}" for key, values in different.items()]
+    table = [["", *(run.name for run in runs)]]
+    table += [[key, *map(_short, values)] for key, values in different.items()]
     for metric, row in scores.items():
         told = (f"{s['value']:.4g} ± {s['error']:.1g}" if s else "-" for s in row)
-        lines.append(f"{metric}: {' | '.join(told)}")
-    return [" | ".join(run.name for run in runs), *lines, f"page     {shown(out)}"]
+        table.append([metric, *told])
+    return [*aligned(table), "", f"page     {shown(out)}"]
 
 
 def differences(runs: Sequence[Run]) -> dict[str, list[str]]:
@@ -68,6 +73,11 @@ def score_table(runs: Sequence[Run]) -> dict[str, list[dict[str, float] | None]]
     scores = [run.evaluation.get("scores", {}) for run in runs]
     names = dict.fromkeys(name for one in scores for name in one)
     return {name: [one.get(name) for one in scores] for name in names}
+
+
+def _short(value: str) -> str:
+    """Cut a fingerprint or a long list for a table's cell; the page has all of it."""
+    return value if len(value) <= WIDTH else f"{value[: WIDTH - 3]}..."
 
 
 def _check_protocols(runs: Sequence[Run]) -> None:
