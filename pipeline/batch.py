@@ -16,6 +16,7 @@ from pipeline.generate import check_labels
 from pipeline.nodes import IN_MEMORY_BEAM
 from pipeline.operate import Place
 from pipeline.paths import shown
+from pipeline.recipe import ValueRecipe
 from serving import batch_plan
 from serving.batch_plan import Plan
 from serving.deployment import STABLE, Destination
@@ -56,8 +57,14 @@ def run_batch(
       A sentence that says what was made.
 
     Raises:
-      UserError, ServingError: No such version or label, nothing to caption, another job in `out`.
+      UserError, ServingError: No such version or label, nothing to caption, another job in `out`,
+        or a recipe of numbers.
     """
+    if isinstance(config.load(place.recipe), ValueRecipe):
+        raise UserError(
+            f"'{place.recipe}' makes single numbers, and batch writes images or captions: for any "
+            f"count of numbers in one CSV, genvision generate --recipe {place.recipe} --count 10000"
+        )
     to = place.destination()
     number = _version(to, version)
     folder = to.versions()[number]

@@ -72,6 +72,10 @@ def test_show_prints_yaml_that_runs(tmp_path: Path) -> None:
         (("serve",), "no version of 'digits' in 'runs/digits_cgan/serving/digits'"),
         (("generate", "--label", "11"), "--label 11: 'digits_cgan' knows the labels 0 to 9"),
         (("generate", "--out", "no/such/x.png"), "there is no folder"),
+        (
+            ("batch", "--recipe", "gaussian_gan", "--out", "x"),
+            "genvision generate --recipe gaussian_gan",
+        ),
         (("generate", "--target", "127.0.0.1:1"), "no model server answers at 127.0.0.1:1"),
         (("inspect", "digits_cgan", "--stage", "batch"), "has not run in 'runs/digits_cgan' yet"),
         (

@@ -43,7 +43,15 @@ def test_a_pushed_model_can_be_asked(recipe: str, command: str, paths: Paths) ->
 
 
 def test_settings_that_are_not_given_are_not_told(paths: Paths) -> None:
-    lines = run.describe(config.load("digits_cgan"), paths)
+    lines = run.describe(config.load("digits_cgan", ["evaluate.margins={}"]), paths)
     data = next(line for line in lines if line.startswith("data "))
     assert data == "data     dataset digits, train train, eval test"
     assert not any(line.startswith("beam") or "margins" in line for line in lines)
+
+
+def test_long_sections_go_on_below_their_first_word(paths: Paths) -> None:
+    lines = run.describe(config.load("digits_cgan"), paths)
+    assert max(map(len, lines)) <= 100
+    train = next(i for i, line in enumerate(lines) if line.startswith("train "))
+    assert lines[train + 1].startswith(" " * 9) and lines[train + 1][9] != " "
+    assert "watch.patience 20" in " ".join(line.strip() for line in lines)
