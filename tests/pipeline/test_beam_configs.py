@@ -72,6 +72,13 @@ def test_beams_parser_knows_every_option(name):
         assert options.view_as(PortableOptions).environment_config == "localhost:50000"
 
 
+@pytest.mark.parametrize("name", RUNNERS)
+def test_tfx_does_not_pack_itself_for_every_node(name):
+    from tfx.utils.dependency_utils import make_beam_dependency_flags
+
+    assert make_beam_dependency_flags(args(name)) == args(name)
+
+
 def test_an_option_that_beam_does_not_know_would_be_found():
     assert unknown(["--runner=FlinkRunner", "--flink_mster=x:1"]) == ["flink_mster"]
 
