@@ -56,7 +56,7 @@ def decide(
 
     called, evaluation, folder = _of_folder(name) if "/" in name else _of_run(name, output_dir)
     if not evaluation:
-        raise UserError(f"{called} has not been judged yet: wait for its evaluator")
+        raise UserError(f"{called} was not judged (yet): wait for its evaluator, or name the run")
     if not evaluation["blessed"]:
         raise UserError(f"{called} was refused by the gate: there is nothing to approve")
     model = evaluation["model"]["fingerprint"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +57,9 @@ def record(name: str, uri: str, experiment: str | None = None, output: str | Non
         from mlflow.tracking import MlflowClient
     except ImportError:
         raise UserError("MLflow is not installed: pip install 'genvision[mlflow]'") from None
+    # By itself MLflow tries for four minutes, and says so on every try.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     try:
         client = MlflowClient(uri, uri)
         place = experiment or run.recipe
@@ -68,6 +73,10 @@ def record(name: str, uri: str, experiment: str | None = None, output: str | Non
         made = _write(client, number, run)
     except MlflowException as error:
         first = str(error).splitlines()[0]
+        if "Max retries exceeded" in first:
+            raise UserError(
+                f"MLflow at {uri} did not take {run.name}: no server answers there"
+            ) from None
         raise UserError(f"MLflow at {uri} did not take {run.name}: {first[:300]}") from None
     return f"{run.name} is MLflow run {made} in experiment '{place}' at {uri}"
 

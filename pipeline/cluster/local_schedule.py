@@ -167,7 +167,10 @@ def _write_crontab(lines: list[str]) -> None:
 
 def _systemctl(*words: str) -> None:
     if error := _call(["systemctl", "--user", *words]):
-        raise UserError(f"'systemctl --user {' '.join(words)}' failed: {error}")
+        raise UserError(
+            f"'systemctl --user {' '.join(words)}' failed: {error}; without a systemd session of "
+            "your own give --with crontab, or leave out --install and copy what is printed"
+        )
 
 
 def _call(command: list[str]) -> str:
