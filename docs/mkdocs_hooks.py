@@ -30,11 +30,11 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 def recipe_table() -> str:
     """Write every packaged recipe as a row, measured figures from its header."""
-    rows = ["| recipe | data, family | what it does | wall time | score |", "|---|---|---|---|---|"]
+    rows = ["| recipe | what it does | wall time | score |", "|---|---|---|---|"]
     for recipe in headers.recipes():
         header = recipe["header"]
         measured = [header.get(key, NOT_STATED) for key in ("Wall time", "Score")]
-        made_of = f"{recipe['dataset']}, {recipe['family']}"
-        cells = [f"`{recipe['name']}`", made_of, recipe["description"], *measured]
+        what = f"{recipe['description']} ({recipe['dataset']}, {recipe['family']})"
+        cells = [f"`{recipe['name']}`", what, *measured]
         rows.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
     return "\n".join(rows)

@@ -12,7 +12,7 @@ from pipeline.history.runs import Run, find
 from pipeline.paths import check_output, shown
 from trainer.errors import UserError
 
-PLACES = ("data_dir", "state_dir", "checkpoint_root", "base_directory", "artifacts")
+PLACES = ("data_dir", "state_dir", "checkpoint_root", "base_directory", "artifacts", "cache_dir")
 """Settings that say where, not what: they differ between output folders and mean nothing."""
 
 WIDTH = 32
