@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from components.approval import decision
 from pipeline import config, lock, nodes
 from pipeline.console import Console, redirected
 from pipeline.paths import Paths, shown
@@ -43,6 +44,9 @@ def run(
             f"--from {first} continues an earlier run and there is none in "
             f"'{shown(paths.output)}': run without --from first"
         )
+    if recipe.approve.required:
+        # Its node comes after the training: too late to hear of a key that is not there.
+        decision.read_key(recipe.approve.key_file)
     began = time.monotonic() if began is None else began
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     log = paths.logs / f"{stamp}.log"

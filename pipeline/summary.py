@@ -91,7 +91,8 @@ def tell_scores(found: dict[str, Any], verdict: Verdict, console: Console) -> No
     for check in found["checks"]:
         mark = {True: "ok", False: "FAILED", None: "note"}[check["passed"]]
         console.line(f"         {mark:7}{check['text']}")
-    if not verdict.accepted:
+    failed = "; ".join(check["text"] for check in found["checks"] if check["passed"] is False)
+    if not verdict.accepted and verdict.text.removeprefix("not pushed; ") != failed:
         console.line(f"         {verdict.text}")
     # Real data come in another number than samples: the names differ in their last part.
     floor = found.get("real_data_scores", {})

@@ -159,8 +159,8 @@ def _relative(
 def _missing(name: str, scores: Mapping[str, Score]) -> Check:
     base = metrics.base_name(name)
     same = [other for other in scores if base and metrics.base_name(other) == base]
-    more = f"; {', '.join(same)} is never compared with it" if same else ""
-    return Check(False, f"{name} has a bound but was not measured{more}; {_measured(scores)}", name)
+    more = f"{', '.join(same)} is never compared with it" if same else _measured(scores)
+    return Check(False, f"{name} has a bound but was not measured; {more}", name)
 
 
 def _measured(scores: Mapping[str, Score]) -> str:

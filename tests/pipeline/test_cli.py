@@ -66,6 +66,10 @@ def test_show_prints_yaml_that_runs(tmp_path: Path) -> None:
         (("run", "digits_cgan", "--set", "train.stps=1"), "did you mean 'train.steps'?"),
         (("run", "digits_cgan", "--from", "Trainr"), "did you mean 'Trainer'?"),
         (("run", "digits_cgan", "--from", "Trainer"), "run without --from first"),
+        (
+            ("run", "digits_cgan", "--set", "approve={required: true, key_file: no.key}"),
+            "the approval key 'no.key' cannot be read",
+        ),
         (("run", "digits_cgan", "--output-dir", "file/below"), "is a file; name a folder"),
         (("run",), "Missing argument 'RECIPE'"),
         (("rnu",), "No such command 'rnu'"),
