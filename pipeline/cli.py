@@ -26,7 +26,7 @@ _DATA = click.option("--data-dir", metavar="DIR", help="Prepared TFDS data. Defa
 _GOES_ON = "finished nodes are kept, the same command goes on from them"
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="genvision")
 def cli() -> None:
     """Train, judge, deploy and ask image generators and captioners.

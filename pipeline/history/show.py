@@ -47,7 +47,9 @@ def report(name: str, browse: bool, output: str | None) -> str:
     """
     run = find(name, output)
     if run.report is None or not run.report.exists():
-        raise UserError(f"{run.name} has no report: it did not get to the evaluator")
+        others = [one.name for one in of_folder(Paths.of(run.recipe, output).output) if one.report]
+        told = f"; the newest that did is {others[-1]}" if others else ""
+        raise UserError(f"{run.name} has no report: it did not get to the evaluator{told}")
     if browse and not webbrowser.open(run.report.as_uri()):
         return f"{shown(run.report)} (no web browser here: open that file in one)"
     return shown(run.report)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
 
 from pipeline import cli
-from pipeline.history import runs
+from pipeline.history import runs, show
 from trainer.errors import UserError
 
 
@@ -77,6 +78,13 @@ def test_lineage_goes_back_to_the_run_that_trained(ask, output) -> None:
 def test_report_prints_the_path(ask, output) -> None:
     assert Path(ask("report", "toy_gan:1").strip()).resolve().read_text() == "<p>report"
     assert json.loads(ask("report", "toy_gan:1", "--json"))["report"].endswith("report.html")
+
+
+def test_a_run_without_a_report_names_the_newest_that_has_one(output, monkeypatch) -> None:
+    torn = SimpleNamespace(name="toy_gan:4", recipe="toy_gan", report=None)
+    monkeypatch.setattr(show, "find", lambda *_: torn)
+    with pytest.raises(UserError, match=r"toy_gan:4 has no report: .*did is toy_gan:3"):
+        show.report("toy_gan", False, str(output))
 
 
 @pytest.mark.parametrize(
