@@ -65,7 +65,7 @@ def check(pipeline: beam.Pipeline, scenes, uri: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("build", "expected"), [(ingest, {"WriteShard", "WriteJson"}), (check, {"Check", "Sum"})]
+    ("build", "expected"), [(ingest, {"WriteShard", "Write[shards.json]"}), (check, {"Check", "Sum"})]
 )
 def test_dataflow_would_take_ingestion_and_check(build, expected, scenes, tmp_path):
     given = args(
@@ -178,7 +178,7 @@ def test_flink_gets_the_ingestion_as_a_jar(scenes, tmp_path):
         (options,) = [name for name in jar.namelist() if name.endswith("pipeline-options.json")]
         sent, chosen = json.loads(jar.read(proto)), json.loads(jar.read(options))
     names = {t["uniqueName"].partition("/")[0] for t in sent["components"]["transforms"].values()}
-    assert {"WriteShard", "WriteJson"} <= names
+    assert {"WriteShard", "Write[shards.json]"} <= names
     assert {e["urn"] for e in sent["components"]["environments"].values()} == {
         "beam:env:external:v1"
     }
