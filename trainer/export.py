@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import keras
 import tensorflow as tf
+from tensorflow.types.experimental import ConcreteFunction
 from tensorflow_serving.apis import model_pb2, predict_pb2, prediction_log_pb2
 
 from trainer.gan_settings import GanConfig
@@ -39,8 +40,8 @@ def in_double_precision(network: keras.Model) -> keras.Model:
 class Servable(Protocol):
     """What can be written: a `tf.Module` that knows its signatures."""
 
-    def signatures(self) -> dict[str, Callable[..., dict[str, tf.Tensor]]]:
-        """Return the functions to serve, by name."""
+    def signatures(self) -> dict[str, Any]:
+        """Return the functions to serve, `tf.function`s with their input signature, by name."""
 
 
 class GeneratorModule(tf.Module):
@@ -149,7 +150,8 @@ def write(
       card: The model card, Markdown.
       requests: Warm-up requests.
     """
-    tf.saved_model.save(module, folder, signatures=module.signatures())
+    signatures = {k: f.get_concrete_function() for k, f in module.signatures().items()}
+    tf.saved_model.save(_without_layers(module, signatures), folder, signatures=signatures)
     extra = Path(folder) / EXTRA
     extra.mkdir()
     (extra / "recipe.yaml").write_text(recipe, encoding="utf-8")
@@ -160,6 +162,21 @@ def write(
                 predict_log=prediction_log_pb2.PredictLog(request=request)
             )
             writer.write(log.SerializeToString())
+
+
+def _without_layers(module: Servable, signatures: Mapping[str, ConcreteFunction]) -> tf.Module:
+    """Return what to save in a module's place: the variables and the tables its functions read.
+
+    A layer's variable would be saved as a copy that no function reads. `tf.saved_model.load` finds
+    its way back from there, TensorFlow Serving does not, and answers every request with "Could not
+    find variable".
+    """
+    read = {id(v): v for function in signatures.values() for v in function.graph.variables}
+    kept = tf.Module()
+    kept.weights = list(read.values())
+    parts = tf.train.TrackableView(module).descendants()
+    kept.tables = [p for p in parts if isinstance(p, tf.saved_model.experimental.TrackableResource)]
+    return kept
 
 
 def card(

@@ -76,6 +76,19 @@ def test_bad_labels_are_refused_by_position(seen: dict) -> None:
     assert "seed and label must have the same length" in shorter
 
 
+def test_the_loader_of_tensorflow_serving_restores_what_the_functions_read(model: Path) -> None:
+    """It runs the restore operation and asks by tensor name; `tf.saved_model.load` does not."""
+    asked = {"seed": np.arange(3), "label": np.array([0, 1, 1])}
+    tensors = {name: tf.constant(values, tf.int64) for name, values in asked.items()}
+    wanted = tf.saved_model.load(str(model)).signatures["generate"](**tensors)["image"].numpy()
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        definition = tf.compat.v1.saved_model.load(session, ["serve"], str(model))
+        generate = definition.signature_def["generate"]
+        fed = {generate.inputs[name].name: values for name, values in asked.items()}
+        image = session.run(generate.outputs["image"].name, fed)
+    np.testing.assert_array_equal(image, wanted)
+
+
 def test_warm_up_requests_name_real_signatures(model: Path, seen: dict) -> None:
     path = model / "assets.extra" / "tf_serving_warmup_requests"
     asked = []

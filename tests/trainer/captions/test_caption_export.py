@@ -73,6 +73,19 @@ def test_a_fresh_process_says_the_same(folder, model, photos) -> None:
     np.testing.assert_allclose(log_probs, here["log_prob"], rtol=1e-5)
 
 
+def test_the_loader_of_tensorflow_serving_says_the_same(folder, model, photos) -> None:
+    """It runs the restore and the table's initialiser and asks by tensor name."""
+    images = photos[0][:4]
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        definition = tf.compat.v1.saved_model.load(session, ["serve"], folder)
+        score = definition.signature_def["score"]
+        fed = {score.inputs["image_bytes"].name: images.numpy()}
+        fed[score.inputs["caption"].name] = [b"a red picture"] * 4
+        losses = session.run(score.outputs["loss"].name, fed)
+    wanted = model[1]["score"](image_bytes=images, caption=tf.constant(["a red picture"] * 4))
+    np.testing.assert_allclose(losses, wanted["loss"], rtol=1e-5)
+
+
 def test_a_beam_of_five_is_never_below_greedy_and_scores_agree(model, photos) -> None:
     images, signatures = photos[0], model[1]
     beam, greedy = (signatures[n](image_bytes=images) for n in ("caption", "caption_greedy"))
