@@ -100,12 +100,14 @@ def _decode(data: tf.Tensor, side: int) -> tuple[tf.Tensor, tf.Tensor]:
     pixels = tf.case(
         [
             (status != _OK, lambda: tf.zeros([side, side, 3], tf.uint8)),
-            (png, lambda: fit(_over_white(tf.io.decode_png(data, channels=4)), side)),
-            (jpeg, lambda: fit(tf.io.decode_jpeg(data, channels=3), side)),
+            (png, lambda: _over_white(tf.io.decode_png(data, channels=4))),
+            (jpeg, lambda: tf.io.decode_jpeg(data, channels=3)),
         ],
-        default=lambda: fit(tf.io.decode_gif(_first_frame(data))[0], side),
+        default=lambda: tf.io.decode_gif(_first_frame(data))[0],
     )
-    return pixels, status
+    # Once for all kinds: TensorFlow keeps what an element's function was compiled to until the
+    # process ends, for each signature of each version that was ever loaded.
+    return fit(pixels, side), status
 
 
 def _area(data: tf.Tensor, at: int, kind: tf.DType, little: bool) -> tf.Tensor:
