@@ -33,6 +33,7 @@ from trainer import models
 from trainer.adversarial import AdversarialTask
 from trainer.gan_settings import GanConfig
 from trainer.input import Images
+from trainer.models.fourier import FourierConv2D, FourierConv2DTranspose
 from trainer.models.parts import UpsampledConv2D
 from trainer.pictures import Pictures
 
@@ -88,19 +89,23 @@ def ours(name: str, split: Images, **train: Any) -> Callable[[int], None]:
     return lambda count: task.train(batches, tf.constant(count)).numpy()
 
 
-def as_published(generator: keras.Model) -> keras.Model:
-    """Return the same generator with pixels doubled before convolutions, as it is written down."""
+def as_published(network: keras.Model) -> keras.Model:
+    """Return the same network of plain layers, as it is written down."""
 
     def plain(layer: keras.Layer) -> keras.Layer:
-        if not isinstance(layer, UpsampledConv2D):
-            return type(layer).from_config(layer.get_config())
-        convolution = keras.layers.Conv2D(layer.filters, 3, padding="same")
-        return keras.Sequential([keras.layers.UpSampling2D(), convolution])
+        if isinstance(layer, UpsampledConv2D):
+            convolution = keras.layers.Conv2D(layer.filters, 3, padding="same")
+            return keras.Sequential([keras.layers.UpSampling2D(), convolution])
+        published = {
+            FourierConv2D: keras.layers.Conv2D,
+            FourierConv2DTranspose: keras.layers.Conv2DTranspose,
+        }
+        return published.get(type(layer), type(layer)).from_config(layer.get_config())
 
-    published = keras.models.clone_model(generator, clone_function=plain)
-    published.set_weights(generator.get_weights())
-    given = [tf.random.normal([2, LATENT]), tf.zeros([2], tf.int32)]
-    np.testing.assert_allclose(published(given), generator(given), atol=1e-4)
+    published = keras.models.clone_model(network, clone_function=plain)
+    published.set_weights(network.get_weights())
+    given = [tf.random.normal([2, *network.inputs[0].shape[1:]]), tf.zeros([2], tf.int32)]
+    np.testing.assert_allclose(published(given), network(given), atol=1e-4)
     return published
 
 
@@ -112,7 +117,7 @@ class Literature:
         family = models.family(config.model.family)
         self.batch = config.train.batch_size
         self.generator = as_published(family.generator(config.model, config.data))
-        self.discriminator = family.discriminator(config.model, config.data)
+        self.discriminator = as_published(family.discriminator(config.model, config.data))
         self.images = split.images.astype(np.float32) / 127.5 - 1.0
         self.label = np.zeros(self.batch, np.int32)
 

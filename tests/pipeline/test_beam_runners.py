@@ -65,7 +65,8 @@ def check(pipeline: beam.Pipeline, scenes, uri: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("build", "expected"), [(ingest, {"WriteShard", "Write[shards.json]"}), (check, {"Check", "Sum"})]
+    ("build", "expected"),
+    [(ingest, {"WriteShard", "Write[shards.json]"}), (check, {"Check", "Sum"})],
 )
 def test_dataflow_would_take_ingestion_and_check(build, expected, scenes, tmp_path):
     given = args(
