@@ -30,7 +30,7 @@ from components.reviewed_schema.component import ReviewedSchema
 from components.serving_check.component import ServingCheck
 from pipeline import code, config
 from pipeline.captions import caption_transform, encoder_features
-from pipeline.nodes import IN_MEMORY_BEAM
+from pipeline.nodes import IN_MEMORY_BEAM, IN_THREADS
 from pipeline.paths import Paths
 from pipeline.recipe import CaptionRecipe, ImageRecipe, Recipe
 
@@ -88,6 +88,7 @@ def _reference(recipe: Recipe, examples: BaseChannel) -> ReferenceStatistics | N
         "components/metrics",
         "components/reference",
     )
+    _in_threads(reference, recipe)
     return reference
 
 
@@ -97,6 +98,7 @@ def _learned_from(recipe: Recipe, examples: BaseChannel) -> tuple[list[BaseNode]
         return [], examples
     features = encoder_features(recipe.model, examples)
     _keyed_by_code(features, "trainer", "components/encoder_features")
+    _in_threads(features, recipe)
     return [features], features.outputs["featured"]
 
 
@@ -182,6 +184,7 @@ def _model_components(
         evaluation=recipe.evaluate.model_dump_json(),
     )
     _keyed_by_code(evaluator, "components/metrics", "components/evaluator", "components/datasets")
+    _in_threads(evaluator, recipe)
     nodes = [*before, *([deployed] if deployed else []), trainer, baseline, evaluator]
     return [*nodes, *_deploy_components(recipe, paths, trainer, evaluator)]
 
@@ -236,6 +239,12 @@ def _keyed_by_code(component: BaseBeamComponent, *folders: str) -> None:
     """
     name = type(component).__name__.lower()
     component.with_beam_pipeline_args([f"--job_name={name}-{code.fingerprint(*folders)}"])
+
+
+def _in_threads(component: BaseBeamComponent, recipe: Recipe) -> None:
+    """Let Beam ask models in threads, unless the recipe says how Beam runs."""
+    if not recipe.beam.args:
+        component.with_beam_pipeline_args(list(IN_THREADS))
 
 
 def _trainer_config(recipe: Recipe, paths: Paths) -> str:

@@ -134,6 +134,6 @@ def _opener(model: str, samples: int) -> Callable[[str], Any]:
 def _beam(recipe: Recipe) -> Callable[[], Any]:
     import apache_beam as beam
 
-    from pipeline.nodes import IN_MEMORY_BEAM
+    from pipeline.nodes import IN_MEMORY_BEAM, IN_THREADS
 
-    return lambda: beam.Pipeline(argv=list(recipe.beam.args or IN_MEMORY_BEAM))
+    return lambda: beam.Pipeline(argv=list(recipe.beam.args or (*IN_MEMORY_BEAM, *IN_THREADS)))

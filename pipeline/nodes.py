@@ -37,6 +37,12 @@ The runner is named since Beam's own default became a separate binary in 2.68. T
 used by it; without one TFX packs its whole source tree anew for every Beam node.
 """
 
+IN_THREADS = ("--direct_running_mode=multi_threading", "--direct_num_workers=0")
+"""Beside it for what asks models: a thread per core, all with the one model that is loaded.
+
+TensorFlow lets go of Python's lock, and small networks do not fill the cores by themselves.
+"""
+
 
 def of(recipe: Recipe) -> tuple[str, ...]:
     """Return the nodes of a recipe's runs, in order: not all recipes need every node."""

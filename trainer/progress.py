@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from types import TracebackType
 from typing import Any, TextIO
@@ -37,6 +38,7 @@ class Progress:
         self._label, self._total, self._unit = label, total, unit
         self._first, self._done, self._figures = done, done, ""
         self._start = self._shown = time.monotonic()
+        self._lock = threading.Lock()
         self._bar = (
             tqdm(total=total, initial=done, desc=label, unit=unit, file=self._out, leave=False)
             if self._out.isatty()
@@ -44,16 +46,17 @@ class Progress:
         )
 
     def update(self, n: int = 1, **figures: Any) -> None:
-        """Count `n` items as done; `figures` replace the ones shown so far."""
-        self._done += n
-        if figures:
-            self._figures = ", ".join(f"{k}={_short(v)}" for k, v in figures.items())
-        if self._bar is not None:
-            self._bar.set_postfix_str(self._figures, refresh=False)
-            self._bar.update(n)
-        elif time.monotonic() - self._shown >= PLAIN_INTERVAL_S:
-            self._shown = time.monotonic()
-            self._print()
+        """Count `n` items as done, from any thread; `figures` replace the ones shown so far."""
+        with self._lock:
+            self._done += n
+            if figures:
+                self._figures = ", ".join(f"{k}={_short(v)}" for k, v in figures.items())
+            if self._bar is not None:
+                self._bar.set_postfix_str(self._figures, refresh=False)
+                self._bar.update(n)
+            elif time.monotonic() - self._shown >= PLAIN_INTERVAL_S:
+                self._shown = time.monotonic()
+                self._print()
 
     def _print(self) -> None:
         line = tqdm.format_meter(

@@ -18,11 +18,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
 BATCH, DIM = 250, 2048
+MODES = ("multi_threading", "multi_processing")
 
 
 def feature_batches(rows: int, seed: int):
@@ -97,8 +99,11 @@ def cpu() -> float:
     return sum(one.ru_utime + one.ru_stime for one in used)
 
 
-def images(samples: int, workers: int) -> dict[str, float]:
-    """Evaluate a generator and write the report; time it, and its model and extractor alone."""
+def images(samples: int, workers: int, mode: int) -> dict[str, float]:
+    """Evaluate a generator and write the report; time it, and its model and extractor alone.
+
+    Alone they are called from as many threads as the evaluation has workers.
+    """
     import apache_beam as beam
 
     from components.evaluator import report
@@ -117,13 +122,14 @@ def images(samples: int, workers: int) -> dict[str, float]:
         about = ReferenceSettings.of(settings)
         measure(examples, about, lambda: beam.Pipeline(argv=arguments), reference)
     if workers > 1:
-        arguments += [f"--direct_num_workers={workers}", "--direct_running_mode=multi_processing"]
+        arguments += [f"--direct_num_workers={workers}", f"--direct_running_mode={MODES[mode]}"]
     generator, extractor = Generator(model), extractors.load(name)
     seeds = np.arange(BATCH)
 
     def compute(count: int) -> None:
-        for start in range(0, count, BATCH):
-            extractor(generator(seeds + start, seeds % 10))
+        with ThreadPoolExecutor(workers) as threads:
+            batch = lambda start: extractor(generator(seeds + start, seeds % 10))  # noqa: E731
+            list(threads.map(batch, range(0, count, BATCH)))
 
     compute(BATCH)
     found = {}
@@ -135,10 +141,10 @@ def images(samples: int, workers: int) -> dict[str, float]:
         found[f"compute_cpu_{number}"] = cpu() - began[1]
         if number == 0:
             began = time.monotonic(), cpu()
-            scratch = str(folder / f"scratch-{workers}")
+            scratch = str(folder / f"scratch-{workers}-{mode}")
             make = lambda: beam.Pipeline(argv=arguments)  # noqa: E731
             result = evaluate(model, examples, settings, make, scratch, reference)
-            report.write(result, str(folder / f"report-{workers}"))
+            report.write(result, str(folder / f"report-{workers}-{mode}"))
             found["seconds"], found["cpu"] = time.monotonic() - began[0], cpu() - began[1]
     return found
 
@@ -199,10 +205,10 @@ def report_images(samples: int, model: str, examples: str, extractor: str) -> No
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "model").symlink_to(Path(model).resolve())
         (Path(folder) / "examples").symlink_to(Path(examples).resolve())
-        for workers in (1, 2):
-            spec = f"images:{samples}:{workers}"
+        for workers, mode, name in ((1, 0, "1 worker"), (2, 0, "2 threads"), (2, 1, "2 processes")):
+            spec = f"images:{samples}:{workers}:{mode}"
             found = part(spec, BENCH_FOLDER=folder, BENCH_EXTRACTOR=extractor)
-            print(f"{workers} workers, {samples / found['seconds']:.0f} images/s")
+            print(f"{name}, {samples / found['seconds']:.0f} images/s")
             for clock, whole in (("compute", "seconds"), ("compute_cpu", "cpu")):
                 alone = (found[f"{clock}_0"] + found[f"{clock}_1"]) / 2
                 unit = "s of processor" if whole == "cpu" else "s"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from apache_beam.options.pipeline_options import (
+    DirectOptions,
     GoogleCloudOptions,
     PipelineOptions,
     PortableOptions,
@@ -20,6 +21,7 @@ from components.datasets.prepare import prepare
 from components.example_gen.executor import Executor
 from pipeline import config
 from pipeline.build import create_pipeline
+from pipeline.nodes import IN_MEMORY_BEAM, IN_THREADS
 from pipeline.paths import Paths
 
 CONFIGS = config.CONFIGS / "beam"
@@ -59,6 +61,21 @@ def test_a_recipe_takes_it_and_every_beam_node_gets_it(name, tmp_path):
     assert list(wired.beam_pipeline_args)[: len(args(name))] == args(name)
 
 
+@pytest.mark.parametrize("given", [[], args("workers")])
+def test_models_are_asked_in_threads_unless_the_recipe_says_how(given, tmp_path):
+    recipe = config.load("digits_cgan", [f"beam.args={json.dumps(given)}"])
+    wired = create_pipeline(recipe, Paths.of("r", str(tmp_path / "out")))
+    asking = {
+        node.id
+        for node in wired.components
+        if set(IN_THREADS) <= set(getattr(node.executor_spec, "beam_pipeline_args", ()))
+    }
+    assert asking == (set() if given else {"ReferenceStatistics", "GenerativeEvaluator"})
+    threads = PipelineOptions([*IN_MEMORY_BEAM, *IN_THREADS]).view_as(DirectOptions)
+    assert threads.direct_running_mode == "multi_threading"
+    assert unknown([*IN_MEMORY_BEAM, *IN_THREADS]) == []
+
+
 @pytest.mark.parametrize("name", RUNNERS)
 def test_beams_parser_knows_every_option(name):
     options = PipelineOptions(args(name))
@@ -96,8 +113,6 @@ class _Validator:
 @pytest.mark.slow
 def test_two_worker_processes_write_the_same_bytes(scenes, tmp_path):
     from tfx.types import standard_artifacts
-
-    from pipeline.nodes import IN_MEMORY_BEAM
 
     _, ready = scenes
     found = []

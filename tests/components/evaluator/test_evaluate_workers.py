@@ -1,4 +1,4 @@
-"""Worker processes: one or three, batches of 7 or 250, the figures are the same."""
+"""One worker, threads or processes, batches of 7 or 250: the figures are the same."""
 
 import json
 import subprocess
@@ -15,10 +15,10 @@ from components.evaluator.evaluate import evaluate
 from components.evaluator.settings import Evaluation
 from components.reference.measure import measure
 from components.reference.settings import ReferenceSettings
-model, examples, scratch, reference, workers, batch = sys.argv[1:]
+model, examples, scratch, reference, workers, mode, batch = sys.argv[1:]
 arguments = ["--runner=FnApiRunner", "--sdk_container_image=none"]
 if workers != "1":
-    arguments += [f"--direct_num_workers={workers}", "--direct_running_mode=multi_processing"]
+    arguments += [f"--direct_num_workers={workers}", f"--direct_running_mode={mode}"]
 if __name__ == "__main__":
     settings = Evaluation(extractor="digits", samples=500, batch_size=int(batch))
     make = lambda: beam.Pipeline(argv=arguments)
@@ -37,9 +37,9 @@ def score(good, examples, tmp_path_factory):
     program = folder / "program.py"
     program.write_text(PROGRAM)
 
-    def run(workers, batch):
-        scratch = folder / f"scratch-{workers}-{batch}"
-        given = [good, examples, scratch, folder / f"reference-{workers}", workers, batch]
+    def run(workers, mode, batch):
+        scratch, reference = (folder / f"{name}-{mode}-{batch}" for name in ("scratch", "real"))
+        given = [good, examples, scratch, reference, workers, mode, batch]
         command = [sys.executable, program, *map(str, given)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr[-2000:]
@@ -48,9 +48,14 @@ def score(good, examples, tmp_path_factory):
     return run
 
 
-def test_figures_ignore_worker_processes_and_batches(score):
-    one = score(1, 250)
-    three = score(3, 7)
+@pytest.fixture(scope="module")
+def one(score):
+    return score(1, "in_memory", 250)
+
+
+@pytest.mark.parametrize(("mode", "batch"), [("multi_processing", 7), ("multi_threading", 50)])
+def test_figures_ignore_workers_and_batches(score, one, mode, batch):
+    three = score(3, mode, batch)
     assert one[FID][0] > 0 and set(one) == set(three)
     for name, (value, error) in one.items():
         assert three[name][0] == pytest.approx(value, rel=1e-6), name
