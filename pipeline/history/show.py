@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import sys
+import contextlib
+import threading
 import webbrowser
 from pathlib import Path
 from typing import Any
 
-from pipeline.console import aligned
+from pipeline.console import aligned, quiet
 from pipeline.history.runs import Run, find, folders, of_folder
 from pipeline.paths import Paths, shown
 from trainer.errors import UserError
+from trainer.progress import say
 
 HEAD = ["RUN", "WHEN", "TOOK", "NODES", "VERDICT", "PUSHED", "SCORES"]
 KEPT_SCORES = 3
@@ -56,10 +57,10 @@ def report(name: str, browse: bool, output: str | None) -> str:
 
 
 def tensorboard(recipe: str, port: int, output: str | None) -> None:
-    """Replace this process by TensorBoard on everything a recipe's trainings logged.
+    """Answer with TensorBoard on everything a recipe's trainings logged, until Ctrl-C.
 
     Raises:
-      UserError: No training has begun.
+      UserError: No training has begun, or the port is taken.
     """
     paths = Paths.of(recipe, output)
     made = sorted(paths.artifacts.glob("Trainer/model_run/*/tensorboard"))
@@ -69,8 +70,19 @@ def tensorboard(recipe: str, port: int, output: str | None) -> None:
         raise UserError(f"no training of '{recipe}' has begun in '{shown(paths.output)}': run it")
     named = [f"run-{path.parent.name}:{path}" for path in made]
     named += [f"now-{path.parent.parent.name}:{path}" for path in running]
-    arguments = ["--logdir_spec", ",".join(named), "--port", str(port)]
-    os.execv(sys.executable, [sys.executable, "-m", "tensorboard.main", *arguments])
+    say("starting TensorBoard (some seconds)")
+    with quiet():
+        from tensorboard import program
+
+        board = program.TensorBoard()
+        board.configure(("tensorboard", "--logdir_spec", ",".join(named), "--port", str(port)))
+        try:
+            url = board.launch()
+        except program.TensorBoardServerException as error:
+            raise UserError(f"TensorBoard cannot answer: {error.msg}; --port names one") from None
+    say(f"{len(named)} trainings at {url}, Ctrl-C ends it")
+    with contextlib.suppress(KeyboardInterrupt):
+        threading.Event().wait()
 
 
 def _row(run: Run) -> list[str]:
