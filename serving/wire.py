@@ -40,9 +40,9 @@ def _pool() -> descriptor_pool.DescriptorPool:
 
 
 @cache
-def message(name: str) -> Any:
-    """Return the message class `tensorflow.serving.NAME`."""
-    return message_factory.GetMessageClass(_pool().FindMessageTypeByName(_API + name))
+def message(name: str, package: str = _API) -> Any:
+    """Return the message class `tensorflow.serving.NAME`, or that of another package."""
+    return message_factory.GetMessageClass(_pool().FindMessageTypeByName(package + name))
 
 
 def dtype_name(number: int) -> str:
@@ -107,6 +107,7 @@ def _collect(file: Any, into: dict[str, descriptor_pb2.FileDescriptorProto]) -> 
 
 def from_stubs() -> bytes:
     """Return the descriptors of the installed stubs, dependencies first."""
+    from tensorflow.core.protobuf import saved_model_pb2
     from tensorflow_serving.apis import (
         get_model_metadata_pb2,
         get_model_status_pb2,
@@ -115,7 +116,8 @@ def from_stubs() -> bytes:
     )
 
     files: dict[str, descriptor_pb2.FileDescriptorProto] = {}
-    for stub in (predict_pb2, get_model_metadata_pb2, get_model_status_pb2, model_management_pb2):
+    stubs = (predict_pb2, get_model_metadata_pb2, get_model_status_pb2, model_management_pb2)
+    for stub in (*stubs, saved_model_pb2):
         _collect(stub.DESCRIPTOR, files)
     joined = descriptor_pb2.FileDescriptorSet(file=list(files.values()))
     return joined.SerializeToString(deterministic=True)

@@ -11,6 +11,7 @@ import pytest
 
 from serving.check import check
 from serving.errors import ServingError
+from serving.restore import unrestored
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +49,42 @@ def test_a_broken_promise_is_a_reason(bad_generators, tmp_path, kind, reason):
     report = json.loads((tmp_path / "r.json").read_text())
     assert not report["ok"]
     assert any(reason in line for line in report["reasons"]), report["reasons"]
+
+
+@pytest.fixture(scope="module")
+def of_layers(tmp_path_factory):
+    """Save a generator by its Keras layer, whose variables are saved as copies nobody reads."""
+    import keras
+    import tensorflow as tf
+
+    layer, module = keras.layers.Dense(64), tf.Module()
+    layer.build((None, 1))
+    module.layer = layer
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int64, "seed")])
+    def generate(seed):
+        drawn = layer(tf.cast(seed, tf.float32)[:, None])
+        return {"image": tf.cast(tf.reshape(tf.abs(drawn), [-1, 8, 8, 1]), tf.uint8)}
+
+    folder = tmp_path_factory.mktemp("layers")
+    tf.saved_model.save(module, str(folder), signatures={"generate": generate})
+    return folder
+
+
+def test_what_tensorflow_serving_could_not_restore_is_a_reason(of_layers, generator_dir, tmp_path):
+    import tensorflow as tf
+
+    assert unrestored(generator_dir) == []
+    lost = unrestored(of_layers)
+    assert len(lost) == 2
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:  # the way of the C++ server
+        answer = tf.compat.v1.saved_model.load(session, ["serve"], str(of_layers))
+        generate = answer.signature_def["generate"]
+        with pytest.raises(tf.errors.FailedPreconditionError, match="Could not find variable"):
+            session.run(generate.outputs["image"].name, {generate.inputs["seed"].name: [1]})
+    assert not check(of_layers, tmp_path / "r.json", requests=1)
+    (reason,) = json.loads((tmp_path / "r.json").read_text())["reasons"]
+    assert f"Could not find variable {lost[0]}'" in reason
 
 
 def test_a_model_that_does_not_load_is_a_reason(generator_dir, tmp_path):
