@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from types import FrameType
 from typing import Any
 
 import click
 
-from pipeline import approve, caption, complete, data, deploy, doctor, evaluate, extractor, track
+from pipeline import (
+    approve,
+    caption,
+    complete,
+    data,
+    deploy,
+    doctor,
+    evaluate,
+    extractor,
+    signals,
+    track,
+)
 from pipeline.answers import json_option, tell
 from pipeline.cluster import commands as cluster
 from pipeline.history import commands as history
@@ -207,7 +216,7 @@ complete.attach(cli)
 
 def main() -> None:
     """Run the command line; what a person can get wrong is one line on standard error."""
-    signal.signal(signal.SIGTERM, _terminated)
+    signals.listen(f"terminated; {_GOES_ON}")
     try:
         cli.main(standalone_mode=False)
     except Exception as error:
@@ -240,7 +249,3 @@ def _exit_code(error: Exception) -> int | None:
     # The serving folder has an error family of its own: it imports nothing of ours.
     errors = sys.modules.get("serving.errors")
     return 2 if errors and isinstance(error, errors.ServingError) else None
-
-
-def _terminated(number: int, frame: FrameType | None) -> None:
-    raise Interrupted(number, f"terminated; {_GOES_ON}")

@@ -13,12 +13,19 @@ from tqdm import tqdm
 PLAIN_INTERVAL_S = 10.0
 
 _stream: TextIO | None = None
+_stop: BaseException | None = None
 
 
 def set_stream(stream: TextIO | None) -> None:
     """Send progress lines to `stream` (None: the standard error of the moment)."""
     global _stream
     _stream = stream
+
+
+def stop_with(error: BaseException | None) -> None:
+    """Let the next count in the main thread raise `error`; None counts on."""
+    global _stop
+    _stop = error
 
 
 def say(text: str) -> None:
@@ -46,7 +53,13 @@ class Progress:
         )
 
     def update(self, n: int = 1, **figures: Any) -> None:
-        """Count `n` items as done, from any thread; `figures` replace the ones shown so far."""
+        """Count `n` items as done, from any thread; `figures` replace the ones shown so far.
+
+        Raises:
+          BaseException: What `stop_with` was given, in the main thread.
+        """
+        if _stop is not None and threading.current_thread() is threading.main_thread():
+            raise _stop
         with self._lock:
             self._done += n
             if figures:

@@ -11,15 +11,14 @@ node then goes on, or tells at once what it found before.
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
+from pipeline import signals
 from pipeline.lineage import Output
 from pipeline.runners.kubeflow import task_io
 from pipeline.runners.kubeflow.connection import open_store
@@ -37,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one node; return the process's exit code."""
     options = _parser().parse_args(argv)
     say = _speaker(options.node)
-    signal.signal(signal.SIGTERM, _terminated)
+    signals.listen("terminated; the next attempt goes on from what is saved")
     try:
         _run(options, say)
     except UserError as error:
@@ -152,10 +151,6 @@ def _speaker(node: str) -> Callable[[str], None]:
         print(f"{stamp} {node}: {text}", file=sys.stderr, flush=True)
 
     return say
-
-
-def _terminated(number: int, frame: FrameType | None) -> None:
-    raise Interrupted(number, "terminated; the next attempt goes on from what is saved")
 
 
 def _parser() -> argparse.ArgumentParser:
