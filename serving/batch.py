@@ -10,7 +10,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.utils.shared import Shared
 
-from serving import batch_plan
+from serving import batch_plan, wire
 from serving.batch_plan import Item, Plan
 from serving.errors import ServingError
 
@@ -46,11 +46,10 @@ def inputs_of(saved_model: Path, task: str) -> set[str]:
       ServingError: The model has no such signature, or no readable saved_model.pb.
     """
     from google.protobuf.message import DecodeError
-    from tensorflow.core.protobuf import saved_model_pb2
 
-    file = saved_model / "saved_model.pb"
+    file, kind = saved_model / "saved_model.pb", wire.message("SavedModel", "tensorflow.")
     try:
-        graph = saved_model_pb2.SavedModel.FromString(file.read_bytes()).meta_graphs[0]
+        graph = kind.FromString(file.read_bytes()).meta_graphs[0]
     except (OSError, DecodeError, IndexError) as error:
         raise ServingError(f"{file} cannot be read: {error}") from None
     if SIGNATURES[task] not in graph.signature_def:

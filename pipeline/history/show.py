@@ -80,7 +80,7 @@ def tensorboard(recipe: str, port: int, output: str | None) -> None:
             url = board.launch()
         except program.TensorBoardServerException as error:
             raise UserError(f"TensorBoard cannot answer: {error.msg}; --port names one") from None
-    say(f"{len(named)} trainings at {url}, Ctrl-C ends it")
+    say(f"trainings: {len(named)}, at {url}, Ctrl-C ends it")
     with contextlib.suppress(KeyboardInterrupt):
         threading.Event().wait()
 

@@ -72,13 +72,19 @@ def convolve(x: Any, w: Any, side: int, taps: tuple[int, ...]) -> Any:
     return tf.reshape(c @ tf.reshape(y_values, [points, -1]), [side * side, -1, outside])
 
 
-def pays(layer: Any, grid: Any, channels: int) -> bool:
-    """Say whether `layer` gains by it on a grid of shape (height, width), `channels` deep."""
-    square = len(set(grid)) == 1 and len(set(layer.kernel_size)) == len(set(layer.strides)) == 1
-    small = square and layer.padding == "same" and max(grid) <= GRID
+def pays(layer: Any, grid: tuple[int, int], channels: int) -> bool:
+    """Say whether `layer` gains by it on the grid (height, width) that is the smaller of its two.
+
+    Args:
+      layer: A convolution or a transposed one.
+      grid: Of a strided convolution its output, of a transposed one its input.
+      channels: Of its input.
+    """
+    alike = all(len(set(each)) == 1 for each in (grid, layer.kernel_size, layer.strides))
+    plain = layer.padding == "same" and set(layer.dilation_rate) == {1}
     much = layer.kernel_size[0] >= KERNEL and min(channels, layer.filters) >= CHANNELS
-    full = layer.compute_dtype == "float32"
-    return small and much and full and not tf.config.list_physical_devices("GPU")
+    full = layer.compute_dtype == "float32" and not tf.config.list_physical_devices("GPU")
+    return alike and plain and max(grid) <= GRID and much and full
 
 
 def phases(kernel: Any, stride: int) -> tuple[Any, tuple[int, ...]]:
@@ -111,10 +117,10 @@ class FourierConv2D(layers.Conv2D):
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Map [B,H,W,I] to [B,H/s,W/s,O]."""
         stride, (height, width, depth) = self.strides[0], inputs.shape[1:]
-        grid = (height / stride, width / stride)
-        if not training or not pays(self, grid, depth):
-            return super().call(inputs)
         side, deep = height // stride, stride * stride * depth
+        whole = height % stride == 0  # else "same" pads another way than `phases` says
+        if not (training and whole and pays(self, (side, width // stride), depth)):
+            return super().call(inputs)
         w, offsets = phases(self.kernel, stride)
         w = tf.reshape(tf.transpose(w, [0, 1, 5, 2, 3, 4]), [len(offsets) ** 2, -1, deep])
         x = tf.reshape(inputs, [-1, side, stride, side, stride, depth])
@@ -131,7 +137,7 @@ class FourierConv2DTranspose(layers.Conv2DTranspose):
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Map [B,H,W,I] to [B,s*H,s*W,O]."""
         stride, (side, width, depth) = self.strides[0], inputs.shape[1:]
-        if not training or not pays(self, (side, width), depth):
+        if not (training and pays(self, (side, width), depth)):
             return super().call(inputs)
         w, offsets = phases(self.kernel, stride)
         w = tf.reshape(w, [len(offsets) ** 2, stride * stride * self.filters, depth])

@@ -37,7 +37,7 @@ def test_it_shows_each_training_until_interrupted(tmp_path):
     try:
         assert process.stderr.readline() == "starting TensorBoard (some seconds)\n"
         told = process.stderr.readline()
-        url = re.fullmatch(r"2 trainings at (http://\S+), Ctrl-C ends it\n", told)[1]
+        url = re.fullmatch(r"trainings: 2, at (http://\S+), Ctrl-C ends it\n", told)[1]
         with urllib.request.urlopen(f"{url}data/runs", timeout=30) as answer:
             assert isinstance(json.load(answer), list)
         port = int(url.rsplit(":", 1)[1].strip("/"))
