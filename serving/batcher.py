@@ -15,9 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import tensorflow as tf
 
-from serving.cancellation import Cancellation, cancelled
+from serving.cancellation import Cancellation, cancelled, timed_out
 from serving.options import Batching
 from serving.servable import Signature
 from serving.status import Code, StatusError, invalid
@@ -82,12 +81,12 @@ class Batcher:
         """
         rows = {array.shape[0] if array.ndim else 0 for array in inputs.values()}
         if len(rows) != 1 or 0 in rows:
-            return _run(signature, inputs, cancel)
+            return signature.run(inputs, cancel.left())
         (count,) = rows
         largest = self._parameters.max_batch_size
         if count > largest:
             if self._parameters.enable_large_batch_splitting:
-                return _run(signature, inputs, cancel)
+                return signature.run(inputs, cancel.left())
             raise invalid(f"Task size {count} is larger than maximum input batch size {largest}")
         shapes = tuple((k, a.shape[1:], a.dtype.str) for k, a in sorted(inputs.items()))
         task = _Task((signature, shapes), signature, inputs, count, cancel)
@@ -121,9 +120,9 @@ class Batcher:
                 task.wake.set()
 
     def _answer(self, task: _Task) -> Arrays:
-        task.wake.wait()
+        late = not task.wake.wait(task.cancel.left())
         with self._changed:
-            if task.cancel.cancelled and task in self._waiting:
+            if (late or task.cancel.cancelled) and task in self._waiting:
                 self._remove(task)
                 self._free += task.leads
                 self._promote()
@@ -133,7 +132,7 @@ class Batcher:
         if task.error is not None:
             raise task.error
         if task.outputs is None:
-            raise cancelled()
+            raise timed_out() if late else cancelled()
         return task.outputs
 
     def _lead(self, task: _Task) -> None:
@@ -185,7 +184,7 @@ class Batcher:
             now = time.monotonic()
             self._observe([(task.rows, now - task.since) for task in members], padded)
         try:
-            outputs = _run(members[0].signature, _joined(members, padded), _jointly(members))
+            outputs = members[0].signature.run(_joined(members, padded), _patience(members))
             if any(array.shape[:1] != (padded,) for array in outputs.values()):
                 raise invalid("Batched output tensor's 0th dimension does not equal the batch size")
         except StatusError as error:
@@ -202,16 +201,10 @@ class Batcher:
             start += task.rows
 
 
-def _run(signature: Signature, inputs: Arrays, cancel: Cancellation) -> Arrays:
-    tensors = {alias: tf.constant(array) for alias, array in inputs.items()}
-    outputs = signature.run(tensors, cancel.manager)
-    return {alias: np.asarray(tensor) for alias, tensor in outputs.items()}
-
-
 def _run_alone(task: _Task) -> None:
     """A failing batch is run again one by one: nobody pays for another's request."""
     try:
-        task.outputs = _run(task.signature, task.inputs, task.cancel)
+        task.outputs = task.signature.run(task.inputs, task.cancel.left())
     except StatusError as error:
         task.error = error
 
@@ -228,14 +221,7 @@ def _joined(members: Sequence[_Task], size: int) -> Arrays:
     return joined
 
 
-def _jointly(members: Sequence[_Task]) -> Cancellation:
-    """Cancel the run only when nobody waits for any part of it."""
-    joint = Cancellation()
-
-    def one_left() -> None:
-        if all(task.cancel.cancelled for task in members):
-            joint.cancel()
-
-    for task in members:
-        task.cancel.listen(one_left)
-    return joint
+def _patience(members: Sequence[_Task]) -> float | None:
+    """Return how long the most patient member waits (s); None if one waits for ever."""
+    waits = [task.cancel.left() for task in members]
+    return None if None in waits else max(wait for wait in waits if wait is not None)

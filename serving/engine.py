@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping
 
 import numpy as np
-import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2
 
 from serving import batcher, limits
@@ -41,17 +40,15 @@ class Engine:
           StatusError: As `serving.predict.predict`; INVALID_ARGUMENT for a request over a limit.
         """
 
-        def run(signature: Signature, inputs: Mapping[str, tf.Tensor]) -> Outputs:
+        def run(signature: Signature, inputs: Mapping[str, np.ndarray]) -> Outputs:
             limits.check(self.options.limits, inputs)
             start = time.perf_counter()
-            outputs: Outputs
             if self._batcher and batcher.allows(signature):
-                arrays = {alias: np.asarray(tensor) for alias, tensor in inputs.items()}
-                outputs = self._batcher.run(signature, arrays, cancel)
+                outputs = self._batcher.run(signature, inputs, cancel)
             else:
-                outputs = signature.run(inputs, cancel.manager)
+                outputs = signature.run(inputs, cancel.left())
             took = time.perf_counter() - start
-            rows = max((t.shape[0] for t in inputs.values() if t.shape.rank), default=1)
+            rows = max((array.shape[0] for array in inputs.values() if array.ndim), default=1)
             self.metrics.ran(servable.name, servable.version, signature.name, rows, took)
             return outputs
 

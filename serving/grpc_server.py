@@ -30,6 +30,7 @@ from serving.status import Code, StatusError, invalid, truncated
 log = logging.getLogger("serving")
 Answer = TypeVar("Answer")
 BATCHING_THREADS = 64
+FOR_EVER_S = 1e8
 
 
 def _answered(context: grpc.ServicerContext, work: Callable[[], Answer]) -> Answer:
@@ -48,6 +49,12 @@ def _answered(context: grpc.ServicerContext, work: Callable[[], Answer]) -> Answ
     raise AssertionError("abort raises")
 
 
+def _patience(context: grpc.ServicerContext) -> float | None:
+    """Return how long the client waits from now on (s); gRPC says centuries where it has no end."""
+    left = context.time_remaining()
+    return None if left is None or left > FOR_EVER_S else left
+
+
 class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     """Predict, Classify, Regress, MultiInference and GetModelMetadata."""
 
@@ -61,7 +68,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         def work():  # type: ignore[no-untyped-def]
             if not request.HasField("model_spec"):
                 raise invalid("Missing ModelSpec")
-            cancel = Cancellation()
+            cancel = Cancellation(_patience(context))
             if not context.add_callback(cancel.cancel):
                 raise cancelled()
             with self._core.use(request.model_spec) as servable:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 
-import tensorflow as tf
+import numpy as np
 from PIL import Image
 
 from serving.options import Limits
@@ -15,20 +15,20 @@ IMAGES = "image_bytes"
 _FORMATS = ("PNG", "JPEG", "GIF", "BMP")  # what tf.io.decode_image reads
 
 
-def check(limits: Limits, inputs: Mapping[str, tf.Tensor]) -> None:
+def check(limits: Limits, inputs: Mapping[str, np.ndarray]) -> None:
     """Refuse a request that is larger than this server allows.
 
     Raises:
       StatusError: INVALID_ARGUMENT that says what was given and what is allowed.
     """
-    for alias, tensor in inputs.items():
-        if tensor.shape.rank and tensor.shape[0] > limits.batch_rows:
+    for alias, array in inputs.items():
+        if array.ndim and array.shape[0] > limits.batch_rows:
             raise invalid(
-                f"input {alias} has {tensor.shape[0]} rows; this server allows {limits.batch_rows} "
+                f"input {alias} has {array.shape[0]} rows; this server allows {limits.batch_rows} "
                 "in one request"
             )
-    if IMAGES in inputs and inputs[IMAGES].dtype == tf.string:
-        for position, data in enumerate(tf.reshape(inputs[IMAGES], [-1]).numpy()):
+    if IMAGES in inputs and inputs[IMAGES].dtype == object:
+        for position, data in enumerate(inputs[IMAGES].ravel()):
             _check_image(data, position, limits.image_side)
 
 

@@ -14,8 +14,8 @@ from serving.servable import DEFAULT_SIGNATURE, Servable, Signature
 from serving.status import Code, StatusError, invalid
 from serving.tensors import dtype_name, from_proto, to_proto
 
-Inputs: TypeAlias = Mapping[str, tf.Tensor]
-Outputs: TypeAlias = Mapping[str, tf.Tensor | np.ndarray]
+Inputs: TypeAlias = Mapping[str, np.ndarray]
+Outputs: TypeAlias = Mapping[str, np.ndarray]
 Run: TypeAlias = Callable[[Signature, Inputs], Outputs]
 
 
@@ -64,7 +64,8 @@ def predict(
 def _check_dtypes(definition: meta_graph_pb2.SignatureDef, inputs: Inputs) -> None:
     """Refuse in the C++ executor's words: dtypes are never converted; shapes are the graph's."""
     for index, alias in enumerate(sorted(definition.inputs)):
-        expected, given = definition.inputs[alias].dtype, inputs[alias].dtype.as_datatype_enum
+        expected = definition.inputs[alias].dtype
+        given = tf.dtypes.as_dtype(inputs[alias].dtype).as_datatype_enum
         if given != expected:
             raise invalid(
                 f"Expects arg[{index}] to be {dtype_name(expected)} "
@@ -90,7 +91,7 @@ def _check_aliases(definition: meta_graph_pb2.SignatureDef, sent: Iterable[str])
         )
 
 
-def _decode(definition: meta_graph_pb2.SignatureDef, sent: Mapping) -> dict[str, tf.Tensor]:
+def _decode(definition: meta_graph_pb2.SignatureDef, sent: Mapping) -> dict[str, np.ndarray]:
     return {
         alias: from_proto(sent[alias] if alias in sent else definition.defaults[alias], alias)
         for alias in sorted(definition.inputs)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote
@@ -17,7 +16,7 @@ from serving.cancellation import Cancellation
 from serving.engine import Engine
 from serving.metadata import metadata
 from serving.servable import DEFAULT_SIGNATURE, Servable
-from serving.status import Code, StatusError, invalid
+from serving.status import invalid
 
 _PATH = re.compile(
     r"/v1/models/(?P<name>[^/:]+)(/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"
@@ -67,19 +66,9 @@ def _predict(engine: Engine, servable: Servable, name: str, body: dict[str, Any]
     request = predict_pb2.PredictRequest()
     request.model_spec.signature_name = name
     row = rest_json.fill_inputs(request, body, signature.definition)
-    cancel = Cancellation()
-    limit = threading.Timer(engine.options.rest_timeout_s, cancel.cancel)
-    limit.daemon = True
-    limit.start()
-    try:
-        # Numbers in tensor_content: the JSON is made from arrays, whatever the fields.
-        return rest_json.answer(engine.predict(servable, request, cancel, True), row)
-    except StatusError as error:
-        if error.code == Code.CANCELLED:
-            raise StatusError(Code.DEADLINE_EXCEEDED, "Timed out") from error
-        raise
-    finally:
-        limit.cancel()
+    cancel = Cancellation(engine.options.rest_timeout_s)
+    # Numbers in tensor_content: the JSON is made from arrays, whatever the fields.
+    return rest_json.answer(engine.predict(servable, request, cancel, True), row)
 
 
 def _classify(engine: Engine, servable: Servable, name: str, body: dict[str, Any]) -> bytes:

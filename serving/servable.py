@@ -2,51 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
-from tensorflow.python.eager.cancellation import CancellationManager
 
-from serving.cancel import cancellable
-from serving.status import Code, StatusError, from_tensorflow
+from serving.graph import Graph
+from serving.status import Code, StatusError, from_tensorflow, invalid
 
 SERVE_TAG = "serve"
 DEFAULT_SIGNATURE = "serving_default"
-
-Run = Callable[..., Mapping[str, tf.Tensor]]
+_INIT = "__saved_model_init_op"
+"""Where the SavedModel keeps the operation that fills its tables."""
 
 
 @dataclass(frozen=True, eq=False)
 class Signature:
-    """A callable signature beside its definition (feed names, dtypes, shapes, defaults)."""
+    """A part of a graph by the names clients use (feed names, dtypes, shapes, defaults)."""
 
     name: str
     definition: meta_graph_pb2.SignatureDef
-    function: Any
+    graph: Graph
 
     def run(
-        self, inputs: Mapping[str, tf.Tensor], cancel: CancellationManager | None = None
-    ) -> Mapping[str, tf.Tensor]:
-        """Run the graph.
+        self, inputs: Mapping[str, np.ndarray], timeout_s: float | None = None
+    ) -> dict[str, np.ndarray]:
+        """Compute every output.
 
         Args:
-          inputs: One tensor per input alias, of the dtype of the signature.
-          cancel: Cancelling it abandons the run, so that its thread is free again.
+          inputs: One array per input alias, of the dtype of the signature; strings as objects.
+          timeout_s: Give up after so many seconds, so that the thread is free again.
 
         Raises:
-          StatusError: What an operation answered, with its code.
+          StatusError: What an operation answered, with its code; DEADLINE_EXCEEDED in time.
         """
-        function: Run = self.function
+        definition = self.definition
+        feeds = {definition.inputs[alias].name: array for alias, array in inputs.items()}
+        fetches = [info.name for info in definition.outputs.values()]
         try:
-            with cancellable(cancel):
-                return function(**inputs)
+            made = self.graph.run(feeds, fetches, timeout_s)
         except tf.errors.OpError as error:
             raise from_tensorflow(error) from error
+        except (KeyError, ValueError) as error:
+            raise invalid(f"signature {self.name} has a tensor that the graph has not") from error
+        return dict(zip(definition.outputs, made, strict=True))
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +60,6 @@ class Servable:
     version: int
     definitions: Mapping[str, meta_graph_pb2.SignatureDef]
     signatures: Mapping[str, Signature]
-    loaded: Any
     memory: int = 0
     """Bytes of its variables and its graph."""
 
@@ -74,7 +76,7 @@ def load(name: str, version: int, path: Path) -> Servable:
     """
     definitions = _meta_graph(path).signature_def
     try:
-        loaded = tf.saved_model.load(str(path), tags=[SERVE_TAG])
+        graph = Graph(path, SERVE_TAG)
     except tf.errors.OpError as error:
         fault = from_tensorflow(error)
         raise StatusError(fault.code, f"cannot load {path}: {fault.message}") from error
@@ -82,14 +84,13 @@ def load(name: str, version: int, path: Path) -> Servable:
         # The loader meets a damaged graph as KeyError, ValueError, TypeError, OSError and more.
         raise StatusError(Code.INTERNAL, f"cannot load {path}: {_one_line(error)}") from error
     signatures = {
-        key: Signature(key, definitions[key], function)
-        for key, function in loaded.signatures.items()
-        if key in definitions
+        key: Signature(key, definition, graph)
+        for key, definition in definitions.items()
+        if key != _INIT
     }
-    variables = {id(v): v for s in signatures.values() for v in s.function.variables}
-    size = sum(v.shape.num_elements() * v.dtype.size for v in variables.values())
-    size += (path / "saved_model.pb").stat().st_size
-    return Servable(name, version, dict(definitions), signatures, loaded, size)
+    files = [path / "saved_model.pb", *path.glob("variables/variables.data-*")]
+    size = sum(file.stat().st_size for file in files)
+    return Servable(name, version, dict(definitions), signatures, size)
 
 
 def _meta_graph(path: Path) -> meta_graph_pb2.MetaGraphDef:

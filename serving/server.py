@@ -90,7 +90,6 @@ def _loaded() -> tuple[Any, Any, Any]:
     with _without_chatter():
         import tensorflow as tf
 
-        _let_threads_sleep()
         from serving import config
         from serving.config_watch import ConfigWatch
         from serving.model_server import ModelServer
@@ -100,24 +99,6 @@ def _loaded() -> tuple[Any, Any, Any]:
     gc.freeze()
     gc.enable()
     return config, ConfigWatch, ModelServer
-
-
-def _let_threads_sleep() -> None:
-    """Make TensorFlow's idle threads wait without spinning.
-
-    They spin for the next operation as if the machine were theirs; between two requests that is
-    time taken from the threads that read and write requests.
-    """
-    from tensorflow.core.protobuf import config_pb2
-    from tensorflow.python.eager import context
-    from tensorflow.python.framework import ops
-
-    if context.context_safe() is not None:
-        return  # a process that has used TensorFlow keeps the threads it has
-    settings = config_pb2.ConfigProto()
-    settings.experimental.disable_thread_spinning = True
-    # `tf.config` has no word for it, and the public function does nothing in TensorFlow 2.
-    ops.enable_eager_execution_internal(settings)
 
 
 @contextlib.contextmanager

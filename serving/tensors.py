@@ -117,8 +117,8 @@ def to_proto(
     return proto
 
 
-def from_proto(proto: tensor_pb2.TensorProto, alias: str) -> tf.Tensor:
-    """Decode a tensor exactly as the C++ server does: by the same C++ code.
+def from_proto(proto: tensor_pb2.TensorProto, alias: str) -> np.ndarray:
+    """Decode a tensor as the C++ server does, by the same C++ code; strings become objects.
 
     Raises:
       StatusError: INVALID_ARGUMENT `tensor parsing error: ALIAS` for whatever that code refuses,
@@ -129,18 +129,20 @@ def from_proto(proto: tensor_pb2.TensorProto, alias: str) -> tf.Tensor:
         raise fault
     _check_size(proto, fault)
     if (array := _whole(proto)) is not None:
-        return tf.constant(array)
+        return array
     try:
-        return tf.io.parse_tensor(proto.SerializeToString(), tf.dtypes.as_dtype(proto.dtype))
+        kind = tf.dtypes.as_dtype(proto.dtype)
+        return np.asarray(tf.io.parse_tensor(proto.SerializeToString(), kind))
     except (tf.errors.OpError, ValueError, TypeError) as error:
         raise fault from error
 
 
-# dtypes whose numbers clients mostly send: these need no detour when the values fill the shape.
-_COMMON = {
+# What clients mostly send: these need no detour when the values fill the shape.
+_COMMON: dict[int, type[np.generic] | type[object]] = {
     types_pb2.DT_INT64: np.int64,
     types_pb2.DT_INT32: np.int32,
     types_pb2.DT_FLOAT: np.float32,
+    types_pb2.DT_STRING: np.object_,
 }
 
 
@@ -153,7 +155,7 @@ def _whole(proto: tensor_pb2.TensorProto) -> np.ndarray | None:
     count = math.prod(shape)
     if proto.tensor_content:
         data = proto.tensor_content
-        fits = len(data) == count * np.dtype(kind).itemsize
+        fits = kind is not np.object_ and len(data) == count * np.dtype(kind).itemsize
         return np.frombuffer(data, kind).reshape(shape) if fits else None
     values = getattr(proto, _FIELDS[proto.dtype][0])
     return np.fromiter(values, kind, count).reshape(shape) if len(values) == count > 0 else None

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2
 
 from serving.batcher import Batcher, allows
@@ -29,17 +28,17 @@ class Doubler:
         self.gate = threading.Event()
         self.gate.set()
         self.entered = threading.Semaphore(0)
-        self.managers: list = []
+        self.patience: list = []
 
-    def run(self, inputs, manager=None):
-        x = inputs["x"].numpy()
+    def run(self, inputs, timeout_s=None):
+        x = inputs["x"]
         self.sizes.append(len(x))
-        self.managers.append(manager)
+        self.patience.append(timeout_s)
         self.entered.release()
         assert self.gate.wait(10)
         if (x < 0).any():
             raise invalid(f"{int((x < 0).sum())} negative rows")
-        return {"y": tf.constant(2 * x)}
+        return {"y": 2 * x}
 
 
 @pytest.fixture
@@ -169,29 +168,33 @@ def test_an_abandoned_request_leaves_the_queue_and_the_others_are_answered(doubl
     assert doubler.sizes == [1, 1]
 
 
-def test_a_run_is_cancelled_when_the_last_of_its_requests_is(doubler, pool):
+def test_a_run_may_take_as_long_as_its_most_patient_request_waits(doubler, pool):
     batcher = Batcher(Batching(8, num_batch_threads=1))
-    one, two = Cancellation(), Cancellation()
-    asked = [((1.0,), {"cancel": one}), ((2.0,), {"cancel": two})]
-    held_open = threading.Event()
-    real, doubler.gate = doubler.gate, held_open
+    asked = [((1.0,), {"cancel": Cancellation(20)}), ((2.0,), {"cancel": Cancellation(30)})]
+    answers = [f.result(10) for f in held(batcher, doubler, pool, *asked)]
+    assert answers == [[2.0], [4.0]]
+    assert doubler.patience[0] is None
+    assert 20 < doubler.patience[1] < 30
+
+
+def test_one_that_waits_for_ever_is_not_cut_short_by_the_others(doubler, pool):
+    batcher = Batcher(Batching(8, num_batch_threads=1))
+    asked = [((1.0,), {"cancel": Cancellation(20)}), ((2.0,), {})]
+    assert [f.result(10) for f in held(batcher, doubler, pool, *asked)] == [[2.0], [4.0]]
+    assert doubler.patience == [None, None]
+
+
+def test_a_deadline_that_passes_in_the_queue_ends_the_wait(doubler, pool):
+    batcher = Batcher(Batching(8, num_batch_threads=1))
+    doubler.gate.clear()
     first = pool.submit(ask, batcher, doubler, 0.0)
     assert doubler.entered.acquire(timeout=10)
-    futures = []
-    for number, (values, options) in enumerate(asked, 1):
-        futures.append(pool.submit(ask, batcher, doubler, *values, **options))
-        queued(batcher, number)
-    doubler.gate = real
-    real.clear()
-    held_open.set()
-    assert doubler.entered.acquire(timeout=10)
-    (_, manager) = doubler.managers
-    one.cancel()
-    assert not manager.is_cancelled
-    two.cancel()
-    assert manager.is_cancelled
-    real.set()
+    with pytest.raises(StatusError, match="Timed out") as late:
+        ask(batcher, doubler, 1.0, cancel=Cancellation(0.05))
+    assert late.value.code == Code.DEADLINE_EXCEEDED
+    doubler.gate.set()
     assert first.result(10) == [0.0]
+    assert doubler.sizes == [1]
 
 
 def definition(outputs, inputs=((-1,),)):

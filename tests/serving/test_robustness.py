@@ -33,17 +33,20 @@ def users(server: ModelServer, name: str) -> int:
     return sum(entry.users for entry in server.core.models()[name]._entries.values())
 
 
-def test_a_client_that_hangs_up_frees_its_version(server):
+def test_a_client_that_hangs_up_frees_its_version_with_its_deadline(server):
     def ask(client: Client) -> None:
         with pytest.raises((RequestError, ValueError, grpc.RpcError)):
             client.predict("slow", ENDLESS)
 
-    client = Client(server.target, "kit")
+    client = Client(server.target, "kit", timeout_s=2)
     asking = threading.Thread(target=ask, args=(client,))
     asking.start()
     wait_for(lambda: users(server, "kit") == 1)
     client.close()
     asking.join(timeout=10)
+    with Client(server.target, "kit") as other:
+        one = np.array([1.0], np.float32)
+        assert other.predict("two", {"a": one, "b": one}).outputs["sum"].tolist() == [2.0]
     wait_for(lambda: users(server, "kit") == 0)
 
 

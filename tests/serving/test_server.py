@@ -54,17 +54,6 @@ def wait_until_running(client: Client) -> None:
         client.predict("two", {"a": one, "b": one})
 
 
-def test_idle_threads_of_the_server_sleep():
-    code = """
-from serving import server
-server._loaded()
-from tensorflow.python.eager import context
-assert context.context().config.experimental.disable_thread_spinning
-server._let_threads_sleep()  # too late now, and no error
-"""
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
 def test_the_server_starts_without_tfx_and_reloads_in_a_fresh_process(tmp_path, generator_dir):
     shutil.copytree(generator_dir, tmp_path / "m" / "1")
     code = f"""
