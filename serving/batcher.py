@@ -121,12 +121,8 @@ class Batcher:
 
     def _answer(self, task: _Task) -> Arrays:
         late = not task.wake.wait(task.cancel.left())
-        with self._changed:
-            if (late or task.cancel.cancelled) and task in self._waiting:
-                self._remove(task)
-                self._free += task.leads
-                self._promote()
-                task.leads = False
+        if late or task.cancel.cancelled:
+            self._withdraw(task)
         if task.leads:
             self._lead(task)
         if task.error is not None:
@@ -134,6 +130,14 @@ class Batcher:
         if task.outputs is None:
             raise timed_out() if late else cancelled()
         return task.outputs
+
+    def _withdraw(self, task: _Task) -> None:
+        with self._changed:
+            if task in self._waiting:
+                self._remove(task)
+                self._free += task.leads
+                self._promote()
+                task.leads = False
 
     def _lead(self, task: _Task) -> None:
         try:

@@ -188,49 +188,74 @@ def measured(target: str, *load: Any) -> list[float]:
     return times
 
 
+@contextlib.contextmanager
+def beside(base: Path, jobs: list[tuple[int, int, float]]) -> Iterator[Callable[[], list[float]]]:
+    """Load the SavedModel in a process of its own; yield what measures there, job after job."""
+    ours, theirs = multiprocessing.get_context("spawn").Pipe()
+    process = multiprocessing.get_context("spawn").Process(
+        target=in_process, args=(base / "1", jobs, theirs)
+    )
+
+    def next_job() -> list[float]:
+        ours.send(None)
+        return ours.recv()
+
+    process.start()
+    yield next_job
+    process.join()
+
+
 def compare(base: Path, seconds: float) -> dict[str, dict]:
     """Measure served against in-process calls, batch 1 and 16, with 1, 8 and 32 clients."""
     pairs = [(batch, threads) for batch in (1, 16) for threads in CLIENTS]
     jobs = [(*pair, seconds) for pair in pairs for _ in range(ROUNDS)]
-    ours, theirs = multiprocessing.get_context("spawn").Pipe()
-    local = multiprocessing.get_context("spawn").Process(
-        target=in_process, args=(base / "1", jobs, theirs)
-    )
-    local.start()
     signature, result = signature_of(base / "1"), {}
-    with serving(base) as (target, _):
+    with serving(base) as (target, _), beside(base, jobs) as in_process_times:
         for batch, threads in pairs:
             times: dict[str, list[float]] = {"served": [], "in_process": []}
             for _ in range(ROUNDS):
-                ours.send(None)
-                times["in_process"] += ours.recv()
+                times["in_process"] += in_process_times()
                 times["served"] += measured(target, signature, batch, threads, seconds)
             served, alone = (figures(each, ROUNDS * seconds) for each in times.values())
             ratio = served["per_s"] / alone["per_s"]
             name = f"batch {batch}, {threads} clients"
             result[name] = {"served": served, "in_process": alone, "ratio": ratio}
             print(f"{name}: {_row(served)} | in process {_row(alone)} | {ratio:.2f}", flush=True)
-    local.join()
     return result
 
 
 def batching(base: Path, seconds: float, clients: int = 32) -> dict[str, dict]:
-    """Measure batch 1 with and without batching, in turns."""
+    """Measure batch 1 with and without batching, in turns, and what batches bring the graph alone.
+
+    No server can gain more than the graph does: in process, by as many threads as there are
+    clients, or by one that asks for as many at once.
+    """
     file = base.parent / "batching.config"
     file.write_text("max_batch_size { value: 32 } num_batch_threads { value: 1 }\n")
     flags = ("--enable-batching", f"--batching-parameters-file={file}")
-    times: dict[str, list[float]] = {"off": [], "on": []}
+    times: dict[str, list[float]] = {"off": [], "on": [], "alone": [], "together": []}
     signature = signature_of(base / "1")
-    with serving(base) as (off, _), serving(base, *flags) as (on, _):
-        for _ in range(2):
+    jobs = [(1, clients, seconds), (clients, 1, seconds)] * ROUNDS
+    with (
+        serving(base) as (off, _),
+        serving(base, *flags) as (on, _),
+        beside(base, jobs) as in_process_times,
+    ):
+        for _ in range(ROUNDS):
             for name, target in (("off", off), ("on", on)):
                 times[name] += measured(target, signature, 1, clients, seconds)
-    result: dict[str, dict] = {name: figures(t, 2 * seconds) for name, t in times.items()}
+            times["alone"] += in_process_times()
+            times["together"] += in_process_times()
+    result: dict[str, dict] = {name: figures(t, ROUNDS * seconds) for name, t in times.items()}
+    result["together"]["per_s"] *= clients
     ratio = result["on"]["per_s"] / result["off"]["per_s"]
+    bound = result["together"]["per_s"] / result["alone"]["per_s"]
     for name in ("off", "on"):
         print(f"batching {name}, {clients} clients: {_row(result[name])}", flush=True)
-    print(f"batching on / off: {ratio:.2f}", flush=True)
-    return result | {"ratio": {"per_s": ratio}}
+    alone, together = (result[name]["per_s"] for name in ("alone", "together"))
+    print(f"graph alone: {alone:.0f}/s one by one, {together:.0f}/s in batches of {clients}")
+    print(f"batching on / off: {ratio:.2f}; of the graph alone {bound:.2f}", flush=True)
+    return result | {"ratio": {"per_s": ratio, "graph": bound}}
 
 
 def swaps(base: Path, requests: int, clients: int = 8) -> dict[str, object]:
