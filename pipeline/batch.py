@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from components import datasets
-from pipeline import config
+from pipeline import config, signals
 from pipeline.console import quiet
 from pipeline.generate import check_labels
 from pipeline.nodes import IN_MEMORY_BEAM
@@ -157,6 +157,7 @@ def _progress(plan: Plan, out: Path) -> Iterator[None]:
         def watch() -> None:
             while not stop.wait(LOOK_S):
                 look()
+                signals.remind()
 
         watcher = threading.Thread(target=watch, daemon=True)
         watcher.start()

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import signal
+import threading
+import time
 from collections.abc import Callable
 from types import FrameType
 
 from trainer import progress
 from trainer.errors import Interrupted
+
+UNHEARD_S = 1.0
+"""A signal that the program still works after so long was dropped."""
+
+_last: tuple[int, float] | None = None
 
 
 def listen(terminated: str) -> None:
@@ -26,10 +33,18 @@ def listen(terminated: str) -> None:
         signal.signal(signal.SIGINT, _raising(lambda _: KeyboardInterrupt()))
 
 
+def remind() -> None:
+    """Deliver a signal again that was dropped; for work whose main thread waits, not counts."""
+    if _last is not None and time.monotonic() - _last[1] > UNHEARD_S:
+        signal.pthread_kill(threading.main_thread().ident or 0, _last[0])
+
+
 def _raising(
     make: Callable[[int], BaseException],
 ) -> Callable[[int, FrameType | None], None]:
     def handler(number: int, frame: FrameType | None) -> None:
+        global _last
+        _last = number, time.monotonic()
         error = make(number)
         progress.stop_with(error)
         raise error

@@ -48,6 +48,41 @@ def test_a_dropped_error_comes_back_with_the_next_count(number, told):
     assert "work: 1/3" in done.stderr
 
 
+REMINDED = """
+import os, threading, time
+from pipeline import signals
+from trainer.errors import Interrupted
+
+signals.listen("saved")
+signals.remind()  # nothing has come, nothing happens
+over = threading.Event()
+
+def watch():
+    while not over.wait(0.05):
+        signals.remind()
+
+try:
+    os.kill(os.getpid(), 15)
+    time.sleep(5)
+except Interrupted:
+    start = time.monotonic()  # dropped: the main thread waits on
+threading.Thread(target=watch, daemon=True).start()
+try:
+    time.sleep(30)
+except Interrupted as error:
+    print(error, 0.5 < time.monotonic() - start < 20)
+finally:
+    over.set()
+"""
+
+
+def test_where_the_main_thread_waits_a_dropped_signal_is_delivered_again():
+    told = subprocess.run(
+        [sys.executable, "-c", REMINDED], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert told.stdout == "saved True\n"
+
+
 def test_an_ignored_ctrl_c_stays_ignored():
     program = (
         "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); from pipeline import signals;"
