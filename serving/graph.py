@@ -39,7 +39,7 @@ class Graph:
         self._session = tf.compat.v1.Session(graph=graph, config=config)
         with graph.as_default(), deprecation.silence():
             tf.compat.v1.saved_model.load(self._session, [tag], str(path))
-        self._session._extend_graph()
+        self._session._extend_graph()  # without variables or tables nothing has run in it yet
         self._tensor = lru_cache(maxsize=None)(graph.get_tensor_by_name)
 
     def run(

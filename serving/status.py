@@ -12,7 +12,6 @@ Code: TypeAlias = grpc.StatusCode
 MAX_MESSAGE = 1024
 
 _BY_NUMBER: dict[int, Code] = {code.value[0]: code for code in Code}
-_PREAMBLE = re.compile(r"\AGraph execution error:.*?<stack traces unavailable>\n", re.DOTALL)
 _OP_SUFFIX = re.compile(r"\s*\[Op:[^\]]*\]\s*\Z")
 _FUNCTION_NODE = re.compile(r"\{\{function_node [^}]*\}\}\s*")
 
@@ -47,9 +46,8 @@ def code_of(number: int) -> Code:
 def from_tensorflow(error: tf.errors.OpError) -> StatusError:
     """Turn an operation's failure into a fault with the operation's own code and words.
 
-    The eager runtime wraps them in a preamble and a function name that no client of the C++ server
-    has ever seen; both are dropped.
+    The names of the eager operation and of the function around it, which no client of the C++
+    server has ever seen, are dropped.
     """
-    message = _PREAMBLE.sub("", error.message or type(error).__name__)
-    message = _FUNCTION_NODE.sub("", _OP_SUFFIX.sub("", message))
+    message = _FUNCTION_NODE.sub("", _OP_SUFFIX.sub("", error.message or type(error).__name__))
     return StatusError(code_of(error.error_code), message)
