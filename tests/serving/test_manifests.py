@@ -125,9 +125,40 @@ def test_pods_are_hardened_and_wait_for_a_version(rendered, name) -> None:
     assert container["readinessProbe"]["httpGet"]["path"] == "/v1/models/digits/metadata"
     startup = container["startupProbe"]
     assert startup["tcpSocket"] == {"port": "grpc"}
-    assert startup["periodSeconds"] * startup["failureThreshold"] >= 600
+    patience = startup["periodSeconds"] * startup["failureThreshold"]
+    # A rollout is called failed, and pods that wait are protected from a drain, by defaults.
+    assert rendered[name]["Deployment", "tf-serving"]["spec"]["progressDeadlineSeconds"] > patience
+    budget = rendered[name]["PodDisruptionBudget", "tf-serving"]["spec"]
+    assert patience >= 600 and budget["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
+    assert spec["nodeSelector"] == {"kubernetes.io/arch": "amd64"}
     assert "--allow_version_labels_for_unavailable_models=true" in container["args"]
     assert "cpu" not in container["resources"]["limits"]
+
+
+def test_a_full_batch_finds_a_thread_for_each_of_its_requests(rendered) -> None:
+    """`session_bundle_config.proto`: single rows fill a batch only with twice as many threads."""
+    _, container = pod(rendered["gpu"])
+    (threads,) = (a for a in container["args"] if a.startswith("--grpc_max_threads="))
+    batching = text_config._parse("BatchingParameters", (K8S / "base/batching.config").read_text())
+    assert int(threads.split("=")[1]) >= 2 * batching.max_batch_size.value
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_only_the_file_that_the_server_polls_keeps_its_map_s_name(rendered, name) -> None:
+    """A changed name restarts the pods, as settings that are read once at the start need."""
+    maps = sorted(name for kind, name in rendered[name] if kind == "ConfigMap")
+    assert maps[0] == "tf-serving-models" and re.fullmatch(r"tf-serving-settings-\w{10}", maps[1])
+    assert len(maps) == 2
+
+
+@pytest.mark.parametrize("name", OVERLAYS)
+def test_resolvers_that_are_no_pods_may_be_asked(rendered, name) -> None:
+    """NodeLocal DNSCache and Cloud DNS answer from link-local addresses."""
+    policy = rendered[name]["NetworkPolicy", "tf-serving"]["spec"]
+    asked = [e for e in policy["egress"] if {"protocol": "UDP", "port": 53} in e["ports"]]
+    (names,) = asked
+    blocks = {to["ipBlock"]["cidr"] for to in names["to"] if "ipBlock" in to}
+    assert blocks == {"169.254.20.10/32", "169.254.169.254/32"}
 
 
 def test_the_overlays_differ_where_they_should(rendered) -> None:
@@ -176,6 +207,8 @@ def test_the_shell_probes_tell_an_answer_from_an_error(server) -> None:
     for script in (health, alive):
         assert ask(script, server) == 0
         assert ask(script.replace("models/digits", "models/nobody"), server) == 1
+    # A full queue is no reason to end the process: it would end all that wait in it.
+    assert "(200|503)" in alive
 
 
 def test_compose_uses_the_flags_of_the_deployment_and_mounts_what_they_name() -> None:
@@ -201,6 +234,10 @@ def test_the_kserve_variant_names_the_same_image_volume_and_probe() -> None:
     assert predictor["model"]["runtimeVersion"] == "2.20.0"
     assert predictor["model"]["storageUri"] == "pvc://models/digits"
     assert predictor["securityContext"]["runAsNonRoot"]
+    assert predictor["model"]["securityContext"]["readOnlyRootFilesystem"]
+    deployment = yaml.safe_load((K8S / "base" / "deployment.yaml").read_text())
+    args = deployment["spec"]["template"]["spec"]["containers"][0]["args"]
+    assert set(predictor["model"]["args"]) <= set(args)
     assert predictor["model"]["readinessProbe"]["httpGet"]["path"].endswith("/metadata")
 
 
