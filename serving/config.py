@@ -17,6 +17,7 @@ from serving.versions import Policy
 
 ModelServerConfig: TypeAlias = model_server_config_pb2.ModelServerConfig
 PLATFORM = "tensorflow"
+_TYPES = model_server_config_pb2.ModelType
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
@@ -99,7 +100,7 @@ def _check(model: model_server_config_pb2.ModelConfig) -> None:
             f"Expected model {model.name} to have an absolute path or URI; "
             f"got base_path()={model.base_path}"
         )
-    # model_type 1 is TENSORFLOW, the deprecated way to say the same.
+    # model_type TENSORFLOW is the deprecated way to say the same.
     if not model.model_platform and not model.model_type:
         raise invalid(
             "Illegal setting neither ModelServerConfig::model_type (deprecated) "
@@ -107,6 +108,8 @@ def _check(model: model_server_config_pb2.ModelConfig) -> None:
         )
     if model.model_platform and model.model_platform != PLATFORM:
         raise invalid(f"Model {model.name} requests unsupported platform {model.model_platform}")
+    if model.model_type not in (_TYPES.MODEL_TYPE_UNSPECIFIED, _TYPES.TENSORFLOW):
+        raise invalid(f"Model {model.name} requests unsupported type {model.model_type}")
 
 
 def _check_folders(settings: Mapping[str, ModelSettings]) -> None:

@@ -68,11 +68,15 @@ class Graph:
         finally:
             if options is not None:
                 pywrap_tf_session.TF_DeleteBuffer(options)
-        found = dict(zip(wanted, made, strict=True))
+        found = {name: _array(value) for name, value in zip(wanted, made, strict=True)}
         return [found[name] for name in fetches]
 
     def _handle(self, name: str) -> Any:
         return self._tensor(name)._as_tf_output()
+
+    def close(self) -> None:
+        """End what still runs, as cancelled."""
+        self._session.close()
 
     @staticmethod
     def _options(timeout_s: float | None) -> Any:
@@ -81,3 +85,8 @@ class Graph:
         milliseconds = max(1, round(1000 * timeout_s))  # 0 would mean for ever
         options = config_pb2.RunOptions(timeout_in_ms=milliseconds)
         return pywrap_tf_session.TF_NewBufferFromString(options.SerializeToString())
+
+
+def _array(value: Any) -> np.ndarray:
+    """Return a fetched value as an array: a session gives a scalar string as plain bytes."""
+    return np.array(value, object) if isinstance(value, bytes) else value

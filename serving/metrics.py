@@ -29,6 +29,7 @@ class Metrics:
     """The metrics of one server in a registry of its own."""
 
     def __init__(self, core: ServerCore) -> None:
+        self._core = core
         self._registry = prometheus.CollectorRegistry()
         prometheus.ProcessCollector(registry=self._registry)
         self._registry.register(_Models(core))
@@ -96,8 +97,6 @@ class Metrics:
             yield
         except StatusError as error:
             status = error.code.name
-            if status == "NOT_FOUND":
-                model = ""  # a stranger's names must not become series without end
             raise
         except Exception:
             status = "INTERNAL"
@@ -106,6 +105,8 @@ class Metrics:
             took = 1e6 * (time.perf_counter() - start)
             self._latency.labels(model, api, entrypoint).observe(took)
         finally:
+            if status != "OK" and model not in self._core.models():
+                model = ""  # a stranger's names must not become series without end
             self._requests.labels(model, status).inc()
 
     def ran(self, model: str, version: int, signature: str, rows: int, seconds: float) -> None:

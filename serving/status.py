@@ -10,6 +10,7 @@ import tensorflow as tf
 
 Code: TypeAlias = grpc.StatusCode
 MAX_MESSAGE = 1024
+"""Bytes of a message that a client is told."""
 
 _BY_NUMBER: dict[int, Code] = {code.value[0]: code for code in Code}
 _OP_SUFFIX = re.compile(r"\s*\[Op:[^\]]*\]\s*\Z")
@@ -35,7 +36,10 @@ def truncated(message: str) -> str:
 
     A longer one would overflow the trailing metadata and reach the client as another code.
     """
-    return message if len(message) <= MAX_MESSAGE else message[:MAX_MESSAGE] + "...TRUNCATED"
+    data = message.encode(errors="replace")
+    if len(data) <= MAX_MESSAGE:
+        return message
+    return data[:MAX_MESSAGE].decode(errors="ignore") + "...TRUNCATED"
 
 
 def code_of(number: int) -> Code:

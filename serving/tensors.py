@@ -13,7 +13,7 @@ from serving.status import StatusError, invalid
 
 # A shape may ask for more values than were sent (the last is repeated); this bounds the gift.
 MAX_EXPANDED_BYTES = 64 << 20
-MAX_DIMS = 254
+MAX_DIMS = 64  # TensorFlow counts to 254, NumPy no further
 STRING_BYTES = 24  # sizeof(tstring)
 
 Payload = Callable[[np.ndarray], bytes]
@@ -163,9 +163,7 @@ def _whole(proto: tensor_pb2.TensorProto) -> np.ndarray | None:
 
 def _check_size(proto: tensor_pb2.TensorProto, fault: StatusError) -> None:
     shape = proto.tensor_shape
-    if shape.unknown_rank:
-        return
-    sizes = [dim.size for dim in shape.dim]
+    sizes = [dim.size for dim in shape.dim]  # the C++ parser obeys them also beside unknown_rank
     if len(sizes) > MAX_DIMS or min(sizes, default=0) < 0:
         raise fault
     is_text = proto.dtype == types_pb2.DT_STRING

@@ -78,8 +78,9 @@ def test_memory_is_shown_per_version_and_in_total(server):
 
 
 def test_names_of_strangers_make_no_series(server):
-    with Client(server.target, "made-up-name") as client, pytest.raises(RequestError):
-        client.generate([1], [1])
+    for version in (None, "made-up-label"):  # NOT_FOUND, INVALID_ARGUMENT
+        with Client(server.target, "made-up-name") as client, pytest.raises(RequestError):
+            client.generate([1], [1], version=version)
     shown = scrape(server)
     assert not [labels for _, labels in shown if "made-up-name" in labels]
     assert shown[S + "request_count", " NOT_FOUND"] >= 1

@@ -104,6 +104,8 @@ UNREADABLE = [
     ODD(dtype=7, tensor_content=b"123", tensor_shape={"dim": [{"size": 1}]}),
     ODD(dtype=1, tensor_shape={"dim": [{"size": -1}]}),
     ODD(dtype=1, tensor_shape={"dim": [{"size": 1}] * 255}),
+    ODD(dtype=1, float_val=[1.0], tensor_shape={"dim": [{"size": 1}] * 65}),
+    ODD(dtype=1, float_val=[1.0], tensor_shape={"unknown_rank": True, "dim": [{"size": 2**28}]}),
     ODD(dtype=1, tensor_shape={"dim": [{"size": 2**40}]}),
     ODD(dtype=1, tensor_shape={"dim": [{"size": 2**62}, {"size": 2**62}]}),
     ODD(dtype=7, tensor_shape={"dim": [{"size": 2**40}]}),
@@ -161,6 +163,7 @@ def test_an_output_filter_leaves_the_others_out(stub):
         (ODD(dtype=1, tensor_shape={"dim": [{"size": 2}]}), [2], [2.0, 2.0]),
         (ODD(dtype=1, float_val=[2, 4], tensor_shape={"dim": [{"size": 1}]}), [1], [3.0]),
         (ODD(dtype=1, int_val=[9], tensor_shape={"dim": [{"size": 1}]}), [1], [2.0]),
+        (ODD(dtype=1, float_val=[2.0], tensor_shape={"unknown_rank": True}), [], [3.0]),
     ],
 )
 def test_odd_tensors_are_read_as_the_cpp_server_reads_them(stub, proto, shape, values):
@@ -207,6 +210,9 @@ def test_strings_are_bytes(stub):
     raw = np.array([b"\xff\x00\xfe", b"", "ä".encode()], np.object_)
     answer = stub.Predict(request(signature="echo", text=raw), timeout=10)
     assert list(answer.outputs["text_bytes"].string_val) == raw.tolist()
+    lone = stub.Predict(request(signature="echo", text=tf.make_tensor_proto(b"a\0")), timeout=10)
+    assert list(lone.outputs["text_bytes"].string_val) == [b"a\0"]
+    assert not lone.outputs["text_bytes"].tensor_shape.dim
 
 
 def test_messages_over_four_mebibytes_pass(stub):
@@ -215,11 +221,13 @@ def test_messages_over_four_mebibytes_pass(stub):
     assert len(answer.outputs["text_bytes"].string_val[0]) == 6 << 20
 
 
-def test_long_messages_are_cut_as_the_cpp_server_cuts_them(stub):
+@pytest.mark.parametrize("sign", ["s", "\N{OX}"])
+def test_long_messages_are_cut_as_the_cpp_server_cuts_them(stub, sign):
     with pytest.raises(grpc.RpcError) as refused:
-        stub.Predict(request(signature="s" * 5000, x=X), timeout=10)
+        stub.Predict(request(signature=sign * 5000, x=X), timeout=10)
     assert refused.value.code().name == "FAILED_PRECONDITION"
-    assert len(refused.value.details()) == 1024 + len("...TRUNCATED")
+    # Bytes: no part of a character is left.
+    assert 1020 < len(refused.value.details().encode()) - len("...TRUNCATED") <= 1024
 
 
 def test_a_deadline_ends_the_run_and_frees_its_thread(stub):

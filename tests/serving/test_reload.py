@@ -47,6 +47,10 @@ def entry(name: str, base: object, more: str = 'model_platform: "tensorflow"') -
             "Model a requests unsupported platform torch",
         ),
         (
+            f"model_config_list {{ {entry('a', '/x', 'model_type: OTHER')} }}",
+            "Model a requests unsupported type 2",
+        ),
+        (
             f"model_config_list {{ {entry('a', 's3://b/c')} }}",
             "File system scheme 's3' not implemented",
         ),
