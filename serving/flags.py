@@ -34,7 +34,12 @@ def listening(command: Command) -> Command:
         click.option("--port", type=_PORT, default=8500, show_default=True),
         click.option("--rest-port", "--rest-api-port", type=_PORT, help="None: no REST."),
         click.option(
-            "--file-system-poll-wait-seconds", "poll_s", type=float, default=1.0, show_default=True
+            "--file-system-poll-wait-seconds",
+            "poll_s",
+            type=click.FloatRange(0),
+            default=1.0,
+            show_default=True,
+            help="Look for new versions this often; 0: at start only.",
         ),
         click.option(
             "--rest-api-timeout-in-ms",

@@ -120,7 +120,7 @@ class Model:
             self.polled.set()
 
     def follow(self, poll_s: float, stopping: threading.Event) -> None:
-        """Poll every `poll_s` seconds, or at once after `wake`, until stopped or retired."""
+        """Poll every `poll_s` seconds, and at once after `wake`, until stopped or retired."""
         while not stopping.is_set() and not self._retired.is_set():
             try:
                 self.poll()
@@ -128,7 +128,7 @@ class Model:
                 # A surprise in one round must not end the watching.
                 log.exception("model %s: polling failed", self.settings.name)
             self._collect()
-            self.wake.wait(poll_s)
+            self.wake.wait(poll_s or None)  # 0: once, and when the config changes
             self.wake.clear()
         if self._retired.is_set():
             # What was being loaded when the model left the config goes the same way.
@@ -178,6 +178,8 @@ class Model:
         with self._lock:
             for version, entry in list(self._entries.items()):
                 gone = version not in found
+                if gone:
+                    entry.seen = ()  # back again, it is new
                 if (entry.state == State.START and gone) or (
                     entry.error and not gone and entry.seen != versions.fingerprint(found[version])
                 ):
@@ -206,8 +208,7 @@ class Model:
             self._entries[version] = entry
         log.info("model %s: loading version %d", name, version)
         try:
-            servable = load(name, version, path)
-            count = warm_up(servable, path)
+            servable, count = _warm(name, version, path)
         except StatusError as fault:
             log.warning("model %s: version %d not served: %s", name, version, fault.message)
             with self._lock:
@@ -233,6 +234,23 @@ class Model:
         if entry.state == State.UNLOADING and entry.users == 0:
             entry.state, entry.servable = State.END, None
             self._ended = True
+
+
+def _warm(name: str, version: int, path: Path) -> tuple[Servable, int]:
+    """Load a version and answer its warm-up requests; return it and how many there were.
+
+    Raises:
+      StatusError: Whatever went wrong: a version that fails is told so and not tried for ever.
+    """
+    try:
+        servable = load(name, version, path)
+        return servable, warm_up(servable, path)
+    except StatusError:
+        raise
+    except Exception as error:
+        # Such as a folder that is deleted meanwhile, or a graph that no one has thought of.
+        log.exception("model %s: version %d", name, version)
+        raise StatusError(Code.INTERNAL, f"{path}: {type(error).__name__}: {error}") from error
 
 
 def _trim() -> None:

@@ -155,7 +155,7 @@ def read_ssl_config(path: Path) -> Tls:
     folder = Path(tempfile.mkdtemp(prefix="serving-tls-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     for name, text in (("key", key), ("certificate", certificate), ("client_ca", client_ca)):
-        (folder / name).write_text(text, encoding="ascii")
+        (folder / name).write_text(text, encoding="utf-8")
     return Tls(folder / "key", folder / "certificate", folder / "client_ca" if client_ca else None)
 
 

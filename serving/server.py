@@ -58,8 +58,9 @@ def run(
         signal.signal(number, lambda number, _: stopped.append(number))
     _check_given(model_base_path, model_config_file)
     given = Options(**options)
-    for port in filter(None, (given.port, given.rest_port)):
-        _check_port(given.host, port)
+    for port in (given.port, given.rest_port):
+        if port is not None:
+            _check_port(given.host, port)
     if given.token and given.tls is None and given.host not in ("127.0.0.1", "::1", "localhost"):
         log.warning("the token travels unencrypted to %s: give --tls-cert, --tls-key", given.host)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -155,9 +156,11 @@ def _check_port(host: str, port: int) -> None:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(where)
     except OSError as error:
+        advice = "choose another --port (0 picks a free one)"
+        if isinstance(error, socket.gaierror):
+            advice = "--host must be a name or an address of this machine"
         raise ServingError(
-            f"cannot listen on {host}:{port}: {error.strerror or error}; "
-            "choose another --port (0 picks a free one)"
+            f"cannot listen on {host}:{port}: {error.strerror or error}; {advice}"
         ) from error
 
 
@@ -168,12 +171,14 @@ def _check_port(host: str, port: int) -> None:
 @click.option(
     "--model-config-file-poll-wait-seconds",
     "config_poll_s",
-    type=float,
+    type=click.FloatRange(0),
     default=0.0,
     show_default=True,
     help="Read the config file again this often; 0 never.",
 )
-@click.option("--grace-seconds", "grace_s", type=float, default=10.0, show_default=True)
+@click.option(
+    "--grace-seconds", "grace_s", type=click.FloatRange(0), default=10.0, show_default=True
+)
 @flags.listening
 @flags.protection
 @flags.behaviour

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
+from serving import servable
 from serving.config import ModelSettings
 from serving.model import Model, State
 from serving.status import StatusError
@@ -84,6 +85,62 @@ def test_a_version_without_its_variables_is_not_served_until_they_come(base, gen
     shutil.copytree(generator_dir / "variables", base / "2" / "variables", dirs_exist_ok=True)
     model.poll()
     assert states(model) == {2: State.AVAILABLE, 1: State.END}
+
+
+def test_a_failed_version_that_leaves_and_comes_back_is_tried_again(base, kit_dir, push):
+    version = push(kit_dir, base, 1)
+    table = version / "saved_model.pb"
+    whole = table.read_bytes()
+    table.write_bytes(b"junk")
+    model = Model(ModelSettings("m", base))
+    for _ in range(2):
+        model.poll()
+    assert model.loads() == {(str(version), "fail"): 1}
+    version.rename(base / "away")
+    model.poll()
+    assert states(model) == {1: State.END}, "its failure is still told"
+    (base / "away").rename(version)
+    model.poll()
+    assert model.loads() == {(str(version), "fail"): 2}
+    table.write_bytes(whole)
+    model.poll()
+    assert states(model) == {1: State.AVAILABLE}
+
+
+def test_a_version_that_is_deleted_while_it_loads_has_failed(base, kit_dir, push, monkeypatch):
+    version = push(kit_dir, base, 1)
+    loaded = servable.Graph
+
+    def deleting(*args):
+        made = loaded(*args)
+        shutil.rmtree(version)
+        return made
+
+    monkeypatch.setattr(servable, "Graph", deleting)
+    model = Model(ModelSettings("m", base))
+    model.poll()
+    state, error = model.statuses()[1]
+    assert state == State.END and "FileNotFoundError" in error.message
+
+
+def test_without_polling_only_a_wake_looks_again(base, kit_dir, push):
+    push(kit_dir, base, 1)
+    model, stopping = Model(ModelSettings("m", base)), threading.Event()
+    looks: list[float] = []
+    poll = model.poll
+    model.poll = lambda: (looks.append(time.monotonic()), poll())
+    thread = threading.Thread(target=model.follow, args=(0.0, stopping))
+    thread.start()
+    assert model.polled.wait(30)
+    time.sleep(0.3)
+    assert len(looks) == 1
+    model.wake.set()
+    while len(looks) < 2:
+        time.sleep(0.01)
+    stopping.set()
+    model.wake.set()
+    thread.join(30)
+    assert not thread.is_alive()
 
 
 def test_a_file_named_like_a_version_and_a_lost_base_path_change_nothing(base, generator_dir, push):

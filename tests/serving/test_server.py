@@ -90,6 +90,7 @@ def test_usage_mistakes_are_one_line_and_exit_code_two(tmp_path):
             (f"--model-config-file={tmp_path}/no",): "no such model config file",
             (f"--model-config-file={junk}", "--port=0"): "Error parsing text-format",
             (folder, f"--port={port}"): f"cannot listen on 127.0.0.1:{port}",
+            (folder, "--host=no.such.invalid", "--port=0"): "cannot listen on no.such.invalid:0:",
         }.items():
             result = CliRunner().invoke(main, list(given))
             assert result.exit_code == 2
