@@ -17,12 +17,21 @@ log = logging.getLogger("serving")
 class ConfigWatch:
     """Reads the file again every `interval_s` seconds in a thread of its own.
 
-    Contents are compared, not times: a mounted ConfigMap changes by swapping a symbolic link.
+    Contents are compared, not times: a mounted ConfigMap changes by swapping a symbolic link. What
+    was refused is tried again each time: the version that a label names may have come since.
+
+    Args:
+      core: What to reload.
+      path: The file.
+      interval_s: Seconds between two looks.
+      seen: The file's contents that are in force; None: its present ones.
     """
 
-    def __init__(self, core: ServerCore, path: Path, interval_s: float) -> None:
+    def __init__(
+        self, core: ServerCore, path: Path, interval_s: float, seen: bytes | None = None
+    ) -> None:
         self._core, self._path, self._interval_s = core, path, interval_s
-        self._seen = self._text()
+        self._seen, self._told = self._text() if seen is None else seen, ""
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="config", daemon=True)
 
@@ -39,14 +48,20 @@ class ConfigWatch:
             text = self._text()
             if text is None or text == self._seen:
                 continue
-            self._seen = text
             try:
                 self._core.reload(config.read(self._path))
-                log.info("model config %s: reloaded", self._path)
             except (ServingError, StatusError) as error:
-                log.error("model config %s: %s", self._path, error)
-            except Exception:
-                log.exception("model config %s: reload failed", self._path)
+                self._tell(str(error))
+            except Exception as error:
+                self._tell(f"reload failed: {type(error).__name__}: {error}")
+            else:
+                self._seen, self._told = text, ""
+                log.info("model config %s: reloaded", self._path)
+
+    def _tell(self, fault: str) -> None:
+        if fault != self._told:
+            log.error("model config %s: %s", self._path, fault)
+        self._told = fault
 
     def _text(self) -> bytes | None:
         try:

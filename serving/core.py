@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 from tensorflow_serving.apis import get_model_status_pb2, model_pb2
 
+from serving.cancellation import timed_out
 from serving.config import ModelSettings
 from serving.model import Model, State
 from serving.servable import Servable
@@ -110,39 +111,78 @@ class ServerCore:
                 row.status.SetInParent()
         return response
 
-    def reload(self, settings: Mapping[str, ModelSettings], wait_s: float = RELOAD_WAIT_S) -> None:
+    def reload(
+        self,
+        settings: Mapping[str, ModelSettings],
+        wait_s: float = RELOAD_WAIT_S,
+        wanted: Callable[[], bool] = lambda: True,
+    ) -> None:
         """Make `settings` the whole truth and wait until each new model answers or has failed.
 
-        Unlike the C++ server it waits for a bounded time, and a config refused for its labels
-        changes nothing.
+        Unlike the C++ server it waits for a bounded time and holds up no other reload meanwhile, a
+        config refused for its labels changes nothing, and a model whose base path changes is served
+        from the old one until a version of the new one answers.
+
+        Args:
+          settings: What to serve from now on, by name.
+          wait_s: Seconds to wait.
+          wanted: Whether somebody still waits for this; asked now and then.
 
         Raises:
           StatusError: FAILED_PRECONDITION for a label on a version that is not available;
-            UNKNOWN if a new model did not become available.
+            UNKNOWN if a new model, or one at a new base path, did not become available;
+            DEADLINE_EXCEEDED, with nothing changed, if other reloads took all the time.
         """
-        with self._reloading:
-            before = self.models()
-            for name, wanted in settings.items():
-                if name in before:
-                    _check_labels(before[name], wanted)
-            after = {name: before.get(name) or Model(s) for name, s in settings.items()}
-            for name, model in after.items():
-                if model.settings.base_path != settings[name].base_path:
-                    after[name] = Model(settings[name])
-                model.settings = settings[name]
-            with self._lock:
-                self._models = after
-                dropped = {n: m for n, m in before.items() if after.get(n) is not m}
-                self._retired.update({n: m for n, m in dropped.items() if n not in after})
-            for model in dropped.values():
-                model.retire()
-            fresh = [name for name, model in after.items() if before.get(name) is not model]
-            for name, model in after.items():
-                if name in fresh:
-                    self._follow(model)
-                else:
-                    model.wake.set()
-            _await_available([after[name] for name in fresh], time.monotonic() + wait_s)
+        until = time.monotonic() + wait_s
+        if not self._reloading.acquire(timeout=max(0.0, wait_s)):
+            raise timed_out()
+        try:
+            fresh, moved = self._apply(settings)
+        finally:
+            self._reloading.release()
+        _await_settled([*fresh, *moved], until, wanted)
+        for model in moved:
+            self._replace(model)
+        failures = [_failure(model) for model in (*fresh, *moved) if not model.available()]
+        if failures:
+            raise StatusError(
+                Code.UNKNOWN,
+                f"{len(failures)} model(s) did not become available: {{{''.join(failures)}}}",
+            )
+
+    def _apply(self, settings: Mapping[str, ModelSettings]) -> tuple[list[Model], list[Model]]:
+        """Change what can change at once; return the new models, and those with a new base path."""
+        before = self.models()
+        for name, wanted in settings.items():
+            if name in before:
+                _check_labels(before[name], wanted)
+        after = {name: before.get(name) or Model(s) for name, s in settings.items()}
+        paths = {name: model.settings.base_path for name, model in after.items()}
+        moved = [Model(s) for name, s in settings.items() if s.base_path != paths[name]]
+        staying = after.keys() - {model.settings.name for model in moved}
+        for name in staying:
+            after[name].settings = settings[name]
+        gone = {name: model for name, model in before.items() if name not in after}
+        with self._lock:
+            self._models = after
+            self._retired.update(gone)
+        for model in gone.values():
+            model.retire()
+        fresh = [model for name, model in after.items() if name not in before]
+        for model in (*fresh, *moved):
+            self._follow(model)
+        for name in staying & before.keys():
+            after[name].wake.set()
+        return fresh, moved
+
+    def _replace(self, model: Model) -> None:
+        """Serve a model from its new base path if that has a version, else go on as before."""
+        name, leaving = model.settings.name, model
+        with self._lock:
+            # Another reload may have dropped the name meanwhile.
+            if model.available() and name in self._models:
+                leaving, self._models[name] = self._models[name], model
+        leaving.retire()
 
 
 def _check_labels(model: Model, wanted: ModelSettings) -> None:
@@ -156,19 +196,11 @@ def _check_labels(model: Model, wanted: ModelSettings) -> None:
             )
 
 
-def _await_available(models: list[Model], deadline: float) -> None:
-    failures = []
-    for model in models:
-        model.polled.wait(max(0.0, deadline - time.monotonic()))
-        while not _settled(model) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        if not model.available():
-            failures.append(_failure(model))
-    if failures:
-        raise StatusError(
-            Code.UNKNOWN,
-            f"{len(failures)} model(s) did not become available: {{{''.join(failures)}}}",
-        )
+def _await_settled(models: Sequence[Model], until: float, wanted: Callable[[], bool]) -> None:
+    while time.monotonic() < until and wanted():
+        if all(model.polled.is_set() and _settled(model) for model in models):
+            return
+        time.sleep(0.02)
 
 
 def _settled(model: Model) -> bool:

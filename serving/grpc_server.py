@@ -141,7 +141,7 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
             left = context.time_remaining()
             wait = RELOAD_WAIT_S if left is None else min(RELOAD_WAIT_S, left)
             try:
-                self._core.reload(config.validated(request.config), wait)
+                self._core.reload(config.validated(request.config), wait, context.is_active)
             except ServingError as error:
                 raise invalid(str(error)) from error
             response = model_management_pb2.ReloadConfigResponse()

@@ -66,6 +66,8 @@ def run(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # TensorFlow's import takes seconds: everything that can be refused before it has been.
     config, ConfigWatch, ModelServer = _loaded()  # noqa: N806
+    # Read before it is parsed: what changes while models load is then seen as a change.
+    seen = model_config_file.read_bytes() if model_config_file else b""
     models = (
         config.read(model_config_file)
         if model_config_file
@@ -74,7 +76,7 @@ def run(
     server = ModelServer(models, **options)
     server.start()
     if model_config_file and config_poll_s > 0:
-        ConfigWatch(server.core, model_config_file, config_poll_s).start()
+        ConfigWatch(server.core, model_config_file, config_poll_s, seen).start()
     try:
         _announce(server, stopped)
         # Looked at now and then: a signal that another thread was given wakes nobody.

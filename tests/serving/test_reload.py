@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import grpc
@@ -9,10 +10,10 @@ import pytest
 from google.protobuf import text_format
 from tensorflow_serving.apis import model_management_pb2, model_service_pb2_grpc
 
-from serving import config
+from serving import config, model
 from serving.client import Client
 from serving.config_watch import ConfigWatch
-from serving.errors import NotFoundError, ServingError
+from serving.errors import NotFoundError, RequestError, ServingError
 from serving.model_server import ModelServer, serve_folder
 from serving.status import StatusError
 
@@ -130,6 +131,95 @@ def test_a_watched_config_file_is_a_reload_and_its_errors_change_nothing(
         wait_for(lambda: server.core.models()["b"].available() == [2])
     finally:
         watch.stop()
+
+
+def test_a_refused_config_file_comes_into_force_when_its_version_has_come(
+    server, tmp_path, generator_dir, push, caplog
+):
+    file = tmp_path / "models.config"
+    all_of_them = 'model_platform: "tensorflow" model_version_policy { all {} }'
+    label = all_of_them + ' version_labels { key: "canary" value: 2 }'
+    file.write_text(f"model_config_list {{ {entry('a', tmp_path / 'a', label)} }}")
+    # The config changed between the server's reading it and the beginning of the watch.
+    watch = ConfigWatch(server.core, file, 0.02, seen=b"")
+    watch.start()
+    try:
+        wait_for(lambda: "assign label to version 2" in caplog.text)
+        push(generator_dir, tmp_path / "a", 2)
+        wait_for(lambda: server.core.models()["a"].settings.labels == {"canary": 2})
+        assert caplog.text.count("assign label to version 2") == 1, "told once"
+    finally:
+        watch.stop()
+
+
+def test_a_changed_base_path_is_swapped_like_a_version(server, tmp_path, generator_dir, push):
+    for version in (1, 7):
+        push(generator_dir, tmp_path / "moved", version)
+    stop, errors, seen = threading.Event(), [], set()
+
+    def ask() -> None:
+        with Client(server.target, "a") as client:
+            while not stop.is_set():
+                try:
+                    seen.add(client.generate([1], [1]).version)
+                except RequestError as error:
+                    errors.append(str(error))
+
+    threads = [threading.Thread(target=ask) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        for base in ("moved", "a", "moved"):
+            reload(server, entry("a", tmp_path / base))
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert not errors
+    assert seen == {1, 7}
+    assert server.core.models()["a"].settings.base_path == tmp_path / "moved"
+
+
+def test_a_new_base_path_without_a_version_leaves_the_old_one_in_force(server, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(grpc.RpcError, match=r"no complete version in .*empty"):
+        reload(server, entry("a", tmp_path / "empty"))
+    with Client(server.target, "a") as client:
+        assert client.generate([1], [1]).version == 1
+
+
+def test_a_reload_that_waits_holds_up_no_other(server, tmp_path, generator_dir, push, monkeypatch):
+    release, real = threading.Event(), model.load
+
+    def load(name, version, path):
+        assert name != "slow" or release.wait(30)
+        return real(name, version, path)
+
+    monkeypatch.setattr(model, "load", load)
+    for name in ("slow", "b"):
+        push(generator_dir, tmp_path / name, 1)
+    a, slow, b = (entry(name, tmp_path / name) for name in ("a", "slow", "b"))
+    with grpc.insecure_channel(server.target) as channel:
+        stub = model_service_pb2_grpc.ModelServiceStub(channel)
+        waiting = stub.HandleReloadConfigRequest.future(
+            model_management_pb2.ReloadConfigRequest(
+                config=parsed(f"model_config_list {{ {a} {slow} }}")
+            ),
+            timeout=30,
+        )
+        wait_for(lambda: "slow" in server.core.models())
+        reload(server, a, slow, b)
+        assert server.core.models()["b"].available() == [1]
+        assert not waiting.done()
+        release.set()
+        waiting.result()
+
+
+def test_a_reload_that_never_got_its_turn_changes_nothing(server):
+    with server.core._reloading, pytest.raises(StatusError) as late:
+        server.core.reload({}, wait_s=0.05)
+    assert late.value.code.name == "DEADLINE_EXCEEDED"
+    assert list(server.core.models()) == ["a"]
 
 
 def wait_for(condition) -> None:
