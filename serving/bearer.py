@@ -23,7 +23,8 @@ class TokenInterceptor(grpc.ServerInterceptor):
 
     def __init__(self, token: str) -> None:
         self._token = token
-        self._refusal = grpc.unary_unary_rpc_method_handler(
+        # As a stream, whatever the method is: only so no thread waits for the request's message.
+        self._refusal = grpc.stream_stream_rpc_method_handler(
             lambda _, context: context.abort(grpc.StatusCode.UNAUTHENTICATED, MISSING)
         )
 

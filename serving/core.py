@@ -38,13 +38,18 @@ class ServerCore:
         for model in self._models.values():
             model.polled.wait()
 
-    def stop(self) -> None:
-        """Stop watching; loaded versions stay usable for requests under way."""
+    def stop(self, wait_s: float) -> None:
+        """Stop watching, and wait so long for loads; loaded versions stay usable.
+
+        Args:
+          wait_s: Seconds for all threads together.
+        """
+        until = time.monotonic() + wait_s
         self._stopping.set()
         for model in self.models().values():
             model.wake.set()
         for thread in self._threads:
-            thread.join(timeout=30)
+            thread.join(timeout=max(0.0, until - time.monotonic()))
 
     def _follow(self, model: Model) -> None:
         self._threads = [thread for thread in self._threads if thread.is_alive()]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import time
 from collections.abc import Mapping
 
@@ -9,7 +11,7 @@ import numpy as np
 from tensorflow_serving.apis import predict_pb2
 
 from serving import batcher, limits
-from serving.cancellation import Cancellation
+from serving.cancellation import Cancellation, cancelled, timed_out
 from serving.core import ServerCore
 from serving.metrics import Metrics
 from serving.options import Options
@@ -23,6 +25,7 @@ class Engine:
     def __init__(self, core: ServerCore, options: Options) -> None:
         self.core, self.options = core, options
         self.metrics = Metrics(core)
+        self._turns = threading.Semaphore(options.threads or max(8, 4 * (os.cpu_count() or 1)))
         self._batcher = (
             batcher.Batcher(options.batching, self.metrics.batch) if options.batching else None
         )
@@ -46,10 +49,23 @@ class Engine:
             if self._batcher and batcher.allows(signature):
                 outputs = self._batcher.run(signature, inputs, cancel)
             else:
-                outputs = signature.run(inputs, cancel.left())
+                outputs = self._alone(signature, inputs, cancel)
             took = time.perf_counter() - start
             rows = max((array.shape[0] for array in inputs.values() if array.ndim), default=1)
             self.metrics.ran(servable.name, servable.version, signature.name, rows, took)
             return outputs
 
         return predict(servable, request, run, as_content)
+
+    def _alone(
+        self, signature: Signature, inputs: Mapping[str, np.ndarray], cancel: Cancellation
+    ) -> Outputs:
+        """Run a request when it is its turn: more runs at once would only take more memory."""
+        if not self._turns.acquire(timeout=cancel.left()):
+            raise timed_out()
+        try:
+            if cancel.cancelled:
+                raise cancelled()
+            return signature.run(inputs, cancel.left())
+        finally:
+            self._turns.release()

@@ -99,7 +99,11 @@ def behaviour(command: Command) -> Command:
             help="Text format. Without it: metrics on the REST port.",
         ),
         click.option(
-            "--grpc-max-threads", "threads", type=click.IntRange(0), default=0, help="0: by CPUs."
+            "--grpc-max-threads",
+            "threads",
+            type=click.IntRange(0),
+            default=0,
+            help="Requests that run at once. 0: 4 per CPU.",
         ),
         click.option(
             "--enable-serialization-as-tensor-content",

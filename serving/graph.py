@@ -74,10 +74,6 @@ class Graph:
     def _handle(self, name: str) -> Any:
         return self._tensor(name)._as_tf_output()
 
-    def close(self) -> None:
-        """End what still runs, as cancelled."""
-        self._session.close()
-
     @staticmethod
     def _options(timeout_s: float | None) -> Any:
         if timeout_s is None:

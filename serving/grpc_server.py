@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 from concurrent import futures
 from typing import Any, TypeVar
@@ -29,7 +28,8 @@ from serving.status import Code, StatusError, invalid, truncated
 
 log = logging.getLogger("serving")
 Answer = TypeVar("Answer")
-BATCHING_THREADS = 64
+CALLS = 256
+"""Calls that may be open at once: each holds a thread, also while its message is still to come."""
 FOR_EVER_S = 1e8
 
 
@@ -154,13 +154,9 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
 def build(engine: Engine, health: Health) -> grpc.Server:
     """Return a gRPC server with every service, not yet bound to a port."""
     options = engine.options
-    threads = max(8, 4 * (os.cpu_count() or 1))
-    if options.batching:
-        # A request holds its thread while it waits for a batch: few threads make small batches.
-        threads = max(threads, BATCHING_THREADS)
     interceptors = [TokenInterceptor(options.token)] if options.token else []
     server = grpc.server(
-        futures.ThreadPoolExecutor(options.threads or threads, thread_name_prefix="grpc"),
+        futures.ThreadPoolExecutor(max(CALLS, options.threads), thread_name_prefix="grpc"),
         interceptors=interceptors,
         options=[
             ("grpc.max_receive_message_length", options.limits.request_bytes),

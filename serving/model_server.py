@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -58,35 +59,46 @@ class ModelServer:
         return address(self.host, self._port)
 
     def start(self) -> ModelServer:
-        """Bind the port, load every model, then answer.
+        """Load every model, then open the ports and answer.
 
         A model whose folder holds no version yet is waited for while the server answers.
 
         Raises:
           ServingError: If the port is taken, or a model has versions and none of them loads.
         """
+        self.core.start(self._models)
+        try:
+            broken = [line for model in self.core.models().values() if (line := _broken(model))]
+            if broken:
+                raise ServingError("; ".join(broken))
+            self._listen()
+        except ServingError:
+            self.stop(0.0)
+            raise
+        return self
+
+    def _listen(self) -> None:
+        """Open the ports: what connects is answered, so a probe or a client may go by that."""
         self._port = grpc_server.bind(self._grpc, self.target, self.options.tls)
         if self._rest_port is not None:
             self._rest = RestServer(self.engine)
             self._rest_port = self._rest.server_port
-        self.core.start(self._models)
-        broken = [line for model in self.core.models().values() if (line := _broken(model))]
-        if broken:
-            self.stop(0.0)
-            raise ServingError("; ".join(broken))
         self._grpc.start()
         if self._rest:
             self._rest.start()
-        return self
 
     def stop(self, grace_s: float = 10.0) -> None:
-        """Refuse new requests, let those under way finish for `grace_s` seconds, then end them."""
+        """Refuse new requests, let those under way finish for `grace_s` seconds, then end them.
+
+        A version that is being loaded is waited for no longer either.
+        """
+        until = time.monotonic() + max(1.0, grace_s)
         self.health.leave()
         drained = self._grpc.stop(grace_s)
         if self._rest:
             self._rest.stop(grace_s)
         drained.wait()
-        self.core.stop()
+        self.core.stop(until - time.monotonic())
 
     def __enter__(self) -> ModelServer:
         return self.start()

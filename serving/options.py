@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import shutil
+import ssl
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -64,6 +65,16 @@ class Tls:
         for path in filter(None, (self.key, self.certificate, self.client_ca)):
             if not path.is_file():
                 raise ServingError(f"no such TLS file: {path}")
+        try:
+            ssl.create_default_context().load_cert_chain(
+                self.certificate,
+                self.key,
+                password="",  # an encrypted key would be asked for at the terminal
+            )
+        except (ssl.SSLError, OSError) as error:
+            raise ServingError(
+                f"{self.certificate} and {self.key} are no certificate and its key: {error}"
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -75,7 +86,7 @@ class Options:
     rest_port: int | None = None
     poll_s: float = 1.0
     threads: int = 0
-    """gRPC requests answered at once; 0 means four per CPU (64 with batching)."""
+    """Requests that run at once, unless they are batched; 0 means four per CPU, at least 8."""
     as_content: bool = False
     """Numbers are answered in `tensor_content`, not in the typed fields."""
     rest_timeout_s: float = 30.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gc
 import logging
@@ -12,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
@@ -37,7 +38,7 @@ def run(
     grace_s: float = 10.0,
     **options: Any,
 ) -> None:
-    """Serve until SIGTERM or Ctrl-C, then let requests under way finish.
+    """Serve until SIGTERM or Ctrl-C, then let requests under way finish; ends the process.
 
     Prints one line per model on standard output when it answers.
 
@@ -55,7 +56,7 @@ def run(
     # A plain list: an event's lock may be held by the very thread that the handler interrupts.
     stopped: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, _: stopped.append(number))
+        signal.signal(number, lambda *_: _leave("stopping: nothing is served yet"))
     _check_given(model_base_path, model_config_file)
     given = Options(**options)
     for port in (given.port, given.rest_port):
@@ -75,6 +76,8 @@ def run(
     )
     server = ModelServer(models, **options)
     server.start()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _: stopped.append(number))
     if model_config_file and config_poll_s > 0:
         ConfigWatch(server.core, model_config_file, config_poll_s, seen).start()
     try:
@@ -85,6 +88,19 @@ def run(
     finally:
         print("stopping: waiting for requests under way", file=sys.stderr, flush=True)
         server.stop(grace_s)
+    _leave()
+
+
+def _leave(why: str = "") -> NoReturn:
+    """End the process with 0, whatever its threads do.
+
+    A load, or a run that outlasts its grace, is in C++: it cannot be interrupted, and a plain exit
+    would wait for it.
+    """
+    if why:
+        print(why, file=sys.stderr, flush=True)
+    atexit._run_exitfuncs()
+    os._exit(0)
 
 
 def _loaded() -> tuple[Any, Any, Any]:

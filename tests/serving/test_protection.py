@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import socket
 import ssl
+import threading
 import urllib.error
 import urllib.request
 import zlib
@@ -60,6 +61,22 @@ def test_without_the_token_nothing_is_told(guarded, tls, token):
         assert refused.value.code == "UNAUTHENTICATED"
 
 
+def test_a_stranger_is_refused_before_anything_is_read(guarded, tls):
+    """Who waited for a stranger's message would give a thread to whoever sends none."""
+    credentials = grpc.ssl_channel_credentials(tls.certificate.read_bytes())
+    gone = threading.Event()
+
+    def silence():
+        gone.wait(30)
+        yield from ()
+
+    with grpc.secure_channel(guarded.target, credentials) as channel:
+        ask = channel.stream_unary("/tensorflow.serving.PredictionService/Predict")
+        refused = ask.future(silence(), timeout=20).exception()
+        gone.set()
+    assert refused.code().name == "UNAUTHENTICATED"
+
+
 def test_without_tls_or_trust_there_is_no_connection(guarded):
     port = guarded.rest_port
     for target in (guarded.target, f"grpcs://{guarded.target}", f"https://127.0.0.1:{port}"):
@@ -91,9 +108,8 @@ def test_a_silent_connection_does_not_hold_the_others(guarded, tls):
 def test_files_that_are_no_certificate_are_one_clear_error(base, tls, tmp_path):
     junk = tmp_path / "junk.pem"
     junk.write_text("junk")
-    server = serve_folder("digits", base / "digits", port=0, tls=Tls(junk, tls.certificate))
-    with pytest.raises(ServingError, match="the TLS files do not fit"):
-        server.start()
+    with pytest.raises(ServingError, match="are no certificate and its key"):
+        Tls(junk, tls.certificate)
     with pytest.raises(ServingError, match="cannot read the certificate file"):
         Client("127.0.0.1:1", "m", ca=tmp_path / "no.pem")
     with pytest.raises(ServingError, match="needs https://"):

@@ -50,6 +50,25 @@ def test_a_client_that_hangs_up_frees_its_version_with_its_deadline(server):
     wait_for(lambda: users(server, "kit") == 0)
 
 
+def test_calls_whose_messages_never_come_hold_up_nobody(server):
+    """Each holds a thread: of the pool, not of those that may run."""
+    gone = threading.Event()
+
+    def silence():
+        gone.wait(30)
+        yield from ()
+
+    with grpc.insecure_channel(server.target) as silent, Client(server.target, "digits") as client:
+        open_ones = [
+            silent.stream_unary("/tensorflow.serving.PredictionService/Predict").future(silence())
+            for _ in range(60)
+        ]
+        time.sleep(0.5)
+        assert client.generate([1], [1]).version == 3
+        assert not any(call.done() for call in open_ones)
+        gone.set()
+
+
 def test_half_a_rest_request_and_junk_harm_nobody(server):
     address = ("127.0.0.1", server.rest_port)
     with (

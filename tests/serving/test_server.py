@@ -11,11 +11,14 @@ import threading
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from click.testing import CliRunner
+from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from serving.client import Client
 from serving.errors import RequestError
 from serving.server import main
+from serving.warmup import WARMUP_FILE
 
 COMMAND = [sys.executable, "-m", "serving.server"]
 
@@ -41,6 +44,70 @@ def test_sigterm_lets_a_request_finish_and_ends_with_zero(tmp_path, kit_dir, pus
             late.join(timeout=30)
             assert answers == [4]
         assert child.wait(timeout=10) == 0
+    finally:
+        child.kill()
+        child.wait()
+        child.stdout.close()
+
+
+def test_sigterm_while_models_load_ends_at_once(tmp_path, kit_dir, push):
+    """A warm-up that takes for ever; not even the port is open yet."""
+    base = tmp_path / "kit"
+    version = push(kit_dir, base, 1)
+    request = predict_pb2.PredictRequest()
+    request.model_spec.signature_name = "slow"
+    request.inputs["rounds"].CopyFrom(tf.make_tensor_proto([2**31 - 1]))
+    log = prediction_log_pb2.PredictionLog(predict_log={"request": request})
+    (version / WARMUP_FILE).parent.mkdir(exist_ok=True)
+    with tf.io.TFRecordWriter(str(version / WARMUP_FILE)) as writer:
+        writer.write(log.SerializeToString())
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [*COMMAND, "--model-name=kit", f"--model-base-path={base}", f"--port={port}"]
+    child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        while "loading version 1" not in child.stderr.readline():
+            pass
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port))
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(timeout=10) == 0
+        assert "nothing is served yet" in child.stderr.read()
+    finally:
+        child.kill()
+        child.wait()
+        child.stderr.close()
+
+
+def test_a_request_that_outlasts_the_grace_does_not_hold_the_process(tmp_path, kit_dir, push):
+    push(kit_dir, tmp_path / "kit", 1)
+    command = [*COMMAND, "--model-name=kit", f"--model-base-path={tmp_path / 'kit'}", "--port=0"]
+    child = subprocess.Popen(
+        [*command, "--grace-seconds=0.2"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        with Client(child.stdout.readline().split()[5], "kit", timeout_s=60) as client:
+            wait_until_running(client)
+            endless = {"rounds": np.array([2**31 - 1], np.int32)}
+            faults = []
+
+            def ask():
+                try:
+                    client.predict("slow", endless)
+                except RequestError as error:
+                    faults.append(error.code)
+
+            asking = threading.Thread(target=ask)
+            asking.start()
+            wait_until_running(client)
+            child.send_signal(signal.SIGTERM)
+            assert child.wait(timeout=10) == 0
+            asking.join(timeout=30)
+            assert faults and faults[0] in ("UNAVAILABLE", "CANCELLED")
     finally:
         child.kill()
         child.wait()
