@@ -111,8 +111,10 @@ class Needs(Settings):
     shared_memory: Quantity | None = Field(None, description="size of /dev/shm")
     retries: NonNegativeInt | None = None
     backoff_s: PositiveInt | None = Field(None, description="wait before the first retry")
-    backoff_factor: float | None = Field(None, ge=1)
-    backoff_max_s: PositiveInt | None = None
+    backoff_factor: PositiveInt | None = Field(None, description="Argo takes whole numbers only")
+    backoff_max_s: PositiveInt | None = Field(
+        None, description="since the first attempt began; after it no retry begins or goes on"
+    )
     timeout_s: PositiveInt | None = Field(None, description="for one attempt")
     volumes: tuple[Volume, ...] | None = Field(None, description="beside kubernetes.storage")
     secrets: tuple[Reference, ...] | None = None
@@ -129,7 +131,7 @@ class Needs(Settings):
         return other.model_copy(update=own)
 
 
-BASE = Needs(retries=2, backoff_s=60, backoff_factor=2.0, backoff_max_s=3600)
+BASE = Needs(retries=2, backoff_s=60, backoff_factor=2, backoff_max_s=2_592_000)
 
 
 class Notify(Settings):

@@ -38,6 +38,10 @@ pool() {
     --scopes=cloud-platform "$@"
 }
 
+# A new project has none of these on, and --quiet answers gcloud's offer to enable one with no.
+gcloud services enable compute.googleapis.com container.googleapis.com file.googleapis.com \
+  artifactregistry.googleapis.com containerfilesystem.googleapis.com --project="$PROJECT" --quiet
+
 # The default pool holds Kubeflow Pipelines. Dataplane V2 enforces network policies, Filestore is
 # the shared volume, image streaming starts pods before gigabytes are there.
 step "cluster $CLUSTER" \
@@ -63,12 +67,17 @@ step "image repository genvision" \
   gcloud artifacts repositories describe genvision --location="$REGION" -- \
   gcloud artifacts repositories create genvision --location="$REGION" --repository-format=docker
 
+# Nodes pull with the project's default account, which newer organizations give no rights.
+number=$(gcloud projects describe "$PROJECT" --format="value(projectNumber)")
+gcloud artifacts repositories add-iam-policy-binding genvision --location="$REGION" \
+  --project="$PROJECT" --quiet --role=roles/artifactregistry.reader \
+  --member="serviceAccount:$number-compute@developer.gserviceaccount.com" >/dev/null
+
 # A bucket is only needed for gs:// roots and Dataflow. Pods act as their own account: no key.
 if [[ -n $BUCKET ]]; then
   step "bucket gs://$BUCKET" \
     gcloud storage buckets describe "gs://$BUCKET" -- \
     gcloud storage buckets create "gs://$BUCKET" --location="$REGION" --uniform-bucket-level-access
-  number=$(gcloud projects describe "$PROJECT" --format="value(projectNumber)")
   pods="principal://iam.googleapis.com/projects/$number/locations/global/workloadIdentityPools"
   gcloud storage buckets add-iam-policy-binding "gs://$BUCKET" --role=roles/storage.objectAdmin \
     --member="$pods/$PROJECT.svc.id.goog/subject/ns/kubeflow/sa/genvision-runner" >/dev/null

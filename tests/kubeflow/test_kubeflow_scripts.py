@@ -88,7 +88,8 @@ def test_gke_pools_are_those_of_recipes_and_start_at_zero(run) -> None:
     assert out.splitlines()[-1] == (
         "images   europe-west4-docker.pkg.dev/shop/genvision/genvision:TAG"
     )
-    (binding,) = (c for c in commands if "add-iam-policy-binding" in c)
+    reader, binding = (c for c in commands if "add-iam-policy-binding" in c)
+    assert flags(reader)["member"] == "serviceAccount:42-compute@developer.gserviceaccount.com"
     assert flags(binding)["member"].endswith(
         "shop.svc.id.goog/subject/ns/kubeflow/sa/genvision-runner"
     )

@@ -3,11 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from kfp import dsl, kubernetes
+from kfp.dsl import structures
+from kfp.pipeline_spec import pipeline_spec_pb2
 
 from pipeline.kubernetes import SPOT, Needs, Pool, Reference, Volume
 from trainer.errors import UserError
+
+
+@dataclass
+class _RetryPolicy(structures.RetryPolicy):
+    """The SDK's own without its limit of an hour (kubeflow/pipelines#13452).
+
+    Argo counts the time from the first attempt's start: after it nothing is tried again, and an
+    attempt that still runs is ended.
+    """
+
+    window_s: int | None = None
+
+    def to_proto(self) -> pipeline_spec_pb2.PipelineTaskSpec.RetryPolicy:
+        policy = super().to_proto()
+        if self.window_s:
+            policy.backoff_max_duration.FromSeconds(self.window_s)
+        return policy
 
 
 def apply(
@@ -39,7 +59,9 @@ def apply(
             num_retries=needs.retries,
             backoff_duration=f"{needs.backoff_s}s",
             backoff_factor=needs.backoff_factor,
-            backoff_max_duration=f"{needs.backoff_max_s}s",
+        )
+        task._task_spec.retry_policy = _RetryPolicy(
+            **vars(task._task_spec.retry_policy), window_s=needs.backoff_max_s
         )
     if needs.timeout_s:
         kubernetes.set_timeout(task, needs.timeout_s)
