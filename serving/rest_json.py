@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -17,6 +17,10 @@ from serving import status
 
 Definition = meta_graph_pb2.SignatureDef
 
+_DEPTH = 64
+"""As many dimensions as NumPy's arrays can have."""
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
 
 def parse(body: bytes) -> dict[str, Any]:
     """Return the JSON object of a request.
@@ -25,7 +29,13 @@ def parse(body: bytes) -> dict[str, Any]:
       StatusError: INVALID_ARGUMENT if it is none.
     """
     try:
-        value = json.loads(body)
+        # Decoded here: json.loads lets halves of surrogate pairs pass, which no UTF-8 has.
+        text = body.decode(json.detect_encoding(body))
+        value = json.loads(text)
+        if _SURROGATE.search(text):
+            json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise status.invalid("JSON Parse error: The surrogate pair in string is invalid") from None
     except (ValueError, RecursionError) as error:
         raise status.invalid(f"JSON Parse error: {error}") from None
     if not isinstance(value, dict):
@@ -56,7 +66,7 @@ def fill_inputs(
                 f"Unknown input '{alias}'; the signature has {sorted(definition.inputs)}"
             )
         dtype = tf.dtypes.as_dtype(definition.inputs[alias].dtype)
-        array = _array(value, dtype.as_numpy_dtype, alias)
+        array = _array(value, dtype, alias)
         request.inputs[alias].CopyFrom(tf.make_tensor_proto(array, dtype))
     return row
 
@@ -65,7 +75,7 @@ def answer(response: predict_pb2.PredictResponse, row: bool) -> bytes:
     """Return the body of a successful answer.
 
     Raises:
-      StatusError: INVALID_ARGUMENT if the row format does not fit the outputs.
+      StatusError: INVALID_ARGUMENT if the row format or JSON does not fit the outputs.
     """
     arrays = {alias: tf.make_ndarray(proto) for alias, proto in sorted(response.outputs.items())}
     columns = {alias: _plain(alias, array) for alias, array in arrays.items()}
@@ -120,50 +130,62 @@ def _is_b64(value: Any) -> bool:
     return isinstance(value, dict) and set(value) == {"b64"} and isinstance(value["b64"], str)
 
 
-def _array(value: Any, kind: Any, alias: str) -> np.ndarray:
+class _Input(NamedTuple):
+    alias: str
+    dtype: tf.DType
+    types: tuple[type, ...]
+    """What it takes, by the exact types that JSON is read into: to those True is no integer."""
+
+
+def _array(value: Any, dtype: tf.DType, alias: str) -> np.ndarray:
     flat: list = []
-    shape = _flatten(value, np.dtype(kind), alias, flat)
+    shape = _flatten(value, _Input(alias, dtype, _types(dtype)), flat)
     try:
-        return np.array(flat, kind).reshape(shape)
-    except (OverflowError, ValueError) as error:
+        with np.errstate(over="ignore"):  # 1e300 is a float32: infinity
+            return np.array(flat, dtype.as_numpy_dtype).reshape(shape)
+    except (OverflowError, TypeError, ValueError) as error:
         raise status.invalid(f"Input '{alias}': {error}") from None
 
 
-def _flatten(value: Any, kind: np.dtype, alias: str, flat: list) -> list[int]:
+def _types(dtype: tf.DType) -> tuple[type, ...]:
+    if dtype.is_floating:
+        return int, float
+    return {tf.string: (str,), tf.bool: (bool,)}.get(dtype, (int,))
+
+
+def _flatten(value: Any, into: _Input, flat: list, depth: int = 0) -> list[int]:
     if not isinstance(value, list):
-        flat.append(_scalar(value, kind, alias))
+        flat.append(_scalar(value, into))
         return []
-    shapes = [_flatten(item, kind, alias, flat) for item in value]
+    if depth == _DEPTH:
+        raise status.invalid(f"Input '{into.alias}': lists are nested more than {_DEPTH} deep")
+    shapes = [_flatten(item, into, flat, depth + 1) for item in value]
     if any(shape != shapes[0] for shape in shapes):
-        raise status.invalid(f"Input '{alias}': lists at one level have different lengths")
+        raise status.invalid(f"Input '{into.alias}': lists at one level have different lengths")
     return [len(value), *(shapes[0] if shapes else [])]
 
 
-def _scalar(value: Any, kind: np.dtype, alias: str) -> Any:
-    """Return one value: integers are taken for floats; strings and booleans are for neither."""
-    if kind == np.object_:
-        if isinstance(value, str):
-            return value.encode()
-        if _is_b64(value):
-            try:
-                return base64.b64decode(value["b64"], validate=True)
-            except binascii.Error as error:
-                raise status.invalid(f"Input '{alias}': no base64: {error}") from None
-    elif kind == np.bool_:
-        if isinstance(value, bool):
-            return value
-    elif not isinstance(value, bool) and (
-        isinstance(value, int) or (isinstance(value, float) and kind.kind == "f")
-    ):
-        return value
-    shown = json.dumps(value)[:60]
-    raise status.invalid(f"JSON Value: {shown} is not of expected type: {kind.name} ('{alias}')")
+def _scalar(value: Any, into: _Input) -> Any:
+    if type(value) in into.types:
+        return value.encode() if type(value) is str else value
+    if into.dtype == tf.string and _is_b64(value):
+        try:
+            return base64.b64decode(value["b64"], validate=True)
+        except ValueError as error:
+            raise status.invalid(f"Input '{into.alias}': no base64: {error}") from None
+    # An object may be nested too deeply to be shown.
+    shown = "{...}" if isinstance(value, dict) else json.dumps(value)[:60]
+    raise status.invalid(
+        f"JSON Value: {shown} is not of expected type: {into.dtype.name} ('{into.alias}')"
+    )
 
 
 def _plain(alias: str, array: np.ndarray) -> Any:
     if array.dtype == np.object_:
         encode = np.frompyfunc(lambda data: _text(data, alias.endswith("_bytes")), 1, 1)
         return np.asarray(encode(array), np.object_).tolist()
+    if array.dtype.kind == "c":
+        raise status.invalid(f"Failed to write JSON value for tensor type: {array.dtype.name}")
     return array.tolist()
 
 

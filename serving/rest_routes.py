@@ -23,6 +23,7 @@ _PATH = re.compile(
     r"(?P<what>:predict|:classify|:regress|/metadata)?/?",
     re.IGNORECASE,
 )
+_NO_VERSION = 2**63
 
 
 def answer(engine: Engine, verb: str, path: str, body: bytes) -> bytes:
@@ -30,7 +31,7 @@ def answer(engine: Engine, verb: str, path: str, body: bytes) -> bytes:
 
     Args:
       engine: The models.
-      verb: GET or POST.
+      verb: GET, POST or one that is refused.
       path: The path without its query.
       body: What a POST sent.
 
@@ -43,7 +44,7 @@ def answer(engine: Engine, verb: str, path: str, body: bytes) -> bytes:
         raise invalid(f"Malformed request: {verb} {path}")
     spec = model_pb2.ModelSpec(name=unquote(match["name"]))
     if match["version"]:
-        spec.version.value = min(int(match["version"]), 2**63 - 1)
+        spec.version.value = _version(match["version"])
     elif match["label"]:
         spec.version_label = unquote(match["label"])
     if what == "/metadata":
@@ -52,11 +53,19 @@ def answer(engine: Engine, verb: str, path: str, body: bytes) -> bytes:
         return _json(engine.core.status(spec), always_print_fields_with_no_presence=True)
     with engine.metrics.request(spec.name, what[1:], "REST"):
         given = rest_json.parse(body)
-        name = given.get("signature_name") or DEFAULT_SIGNATURE
+        name = given.get("signature_name", "")
         if not isinstance(name, str):
             raise invalid("'signature_name' key must be a string value.")
         with engine.core.use(spec) as servable:
-            return _ANSWERS[what](engine, servable, name, given)
+            return _ANSWERS[what](engine, servable, name or DEFAULT_SIGNATURE, given)
+
+
+def _version(digits: str) -> int:
+    # Not converted when long: Python refuses thousands of digits with an error of its own.
+    value = int(digits) if len(digits) < 30 else _NO_VERSION
+    if value >= _NO_VERSION:
+        raise invalid(f"Failed to convert version: {digits} to numeric.")
+    return value
 
 
 def _predict(engine: Engine, servable: Servable, name: str, body: dict[str, Any]) -> bytes:

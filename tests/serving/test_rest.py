@@ -76,6 +76,26 @@ def test_binary_values_go_in_and_out_as_base64(ask):
         ("kit:classify", {}, 400, "When method is classify or regress, key"),
         ("kit:nothing", {}, 400, "Malformed request: POST /v1/models/kit:nothing"),
         ("kit:predict", None, 400, "Malformed request: GET /v1/models/kit:predict"),
+        (
+            "kit/versions/" + "9" * 19,
+            None,
+            400,
+            "Failed to convert version: 9999999999999999999 to",
+        ),
+        ("kit/versions/" + "9" * 5000, None, 400, "Failed to convert version: 9999"),
+        ("kit:predict", {"inputs": [[["\ud800"]]]}, 400, "JSON Parse error: The surrogate pair"),
+        (
+            "kit:predict",
+            b'{"inputs": ' + b"[" * 600 + b"]" * 600 + b"}",
+            400,
+            "Input 'x': lists are",
+        ),
+        (
+            "kit:predict",
+            {"signature_name": "casts", "inputs": [1]},
+            400,
+            "Failed to write JSON value",
+        ),
         ("no", None, 404, "Could not find any versions of model no"),
         ("no/metadata", None, 404, "Servable not found"),
         (
@@ -89,6 +109,13 @@ def test_binary_values_go_in_and_out_as_base64(ask):
 def test_errors(ask, path, body, code, words):
     answered, error = ask(f"/v1/models/{path}", body)
     assert (answered, error["error"][: len(words)]) == (code, words)
+
+
+@pytest.mark.parametrize("name", [None, 0, 5, False, [], {}])
+def test_only_a_string_is_a_signatures_name(ask, name):
+    words = {"error": "'signature_name' key must be a string value."}
+    assert ask("/v1/models/kit:predict", {"signature_name": name, "inputs": [1]}) == (400, words)
+    assert ask("/v1/models/kit:predict", {"signature_name": "", "inputs": [1]})[0] == 200
 
 
 def test_status_and_metadata(ask):

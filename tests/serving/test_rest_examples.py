@@ -51,6 +51,17 @@ def test_values_become_the_feature_that_fits():
         ({"examples": [{"a": None}]}, "Example has a feature that cannot be read: a"),
         ({"examples": [{"a": {"b64": "!"}}]}, "Example has a feature that cannot be read: a"),
         ({"examples": [{"a": 2**70}]}, "Example has a feature that cannot be read: a"),
+        ({"examples": [{"a": {"b64": "ä"}}]}, "Example has a feature that cannot be read: a"),
+        ({"examples": [{"a": [0.5, 10**400]}]}, "Example has a feature that cannot be read: a"),
+        (
+            {"examples": [{"\ud800": 1}]},
+            "JSON Parse error: The surrogate pair in string is invalid",
+        ),
+        (
+            {"examples": [{"a": "\ud800"}]},
+            "JSON Parse error: The surrogate pair in string is invalid",
+        ),
+        ({"examples": [{"a": 1}], "signature_name": "\ud800"}, "JSON Parse error: The surrogate"),
         ({"examples": [{"a": 1}]}, "No classification inputs found in SignatureDef"),
         ({"examples": [{"a": 1}], "signature_name": "no"}, "No signature was found with the name"),
     ],
