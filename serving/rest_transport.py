@@ -21,7 +21,7 @@ from urllib.parse import quote
 import numpy as np
 from google.protobuf import json_format
 
-from serving import wire
+from serving import rest_connection, wire
 from serving.errors import RequestError, ServingError
 
 _TRIES, _FIRST_PAUSE_S = 5, 0.1
@@ -51,9 +51,10 @@ class RestTransport:
         if ca and target.startswith("http://"):
             raise ServingError(f"{target} is not encrypted: a certificate file needs https://")
         try:
-            self._tls = ssl.create_default_context(cafile=ca)
+            tls = ssl.create_default_context(cafile=ca)
         except (OSError, ssl.SSLError) as error:
             raise ServingError(f"cannot read the certificate file {ca}: {error}") from error
+        self._http = rest_connection.opener(tls)
 
     def call(self, method: str, request: Any, answer: str, timeout_s: float) -> Any:
         """Call a method within `timeout_s` seconds, retries included."""
@@ -113,7 +114,7 @@ class RestTransport:
     def _once(self, path: str, data: bytes | None, timeout_s: float) -> Any:
         request = urllib.request.Request(self._base + path, data, self._headers)
         try:
-            with urllib.request.urlopen(request, timeout=timeout_s, context=self._tls) as answer:
+            with self._http.open(request, timeout=timeout_s) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
             with error:

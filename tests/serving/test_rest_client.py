@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import numpy as np
@@ -17,6 +19,9 @@ from serving.errors import (
     RequestError,
     UnavailableError,
 )
+from serving.model_server import serve_folder
+from serving.options import Limits
+from serving.rest_transport import RestTransport
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +105,42 @@ def test_unavailable_is_tried_again_and_nothing_else(code, calls):
                     client.status()
         flaky.shutdown()
     assert asked == ["/v1/models/m"] * calls
+
+
+def test_a_refusal_while_the_body_is_being_sent_is_read():
+    """A server that answers 413 and hangs up at once: the send breaks, the answer is there."""
+    asked = []
+    said = b'{"error": "too large"}'
+    head = b"HTTP/1.1 413 Too Large\r\nContent-Length: %d\r\n\r\n" % len(said)
+
+    def refuse(listening: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return
+            with connection:
+                asked.append(connection.recv(1000)[:4])
+                connection.sendall(head + said)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=refuse, args=(listening,), daemon=True).start()
+        transport = RestTransport(f"http://127.0.0.1:{listening.getsockname()[1]}", None, None)
+        with pytest.raises(RequestError, match="too large") as refused:
+            transport._ask("/v1/models/m:predict", ["x" * (32 << 20)], time.monotonic() + 10)
+        listening.shutdown(socket.SHUT_RDWR)
+    assert refused.value.code == "RESOURCE_EXHAUSTED"
+    assert asked == [b"POST"]
+
+
+def test_too_large_a_request_is_refused_by_name(tmp_path, kit_dir, push):
+    push(kit_dir, tmp_path / "kit", 1)
+    limits = Limits(request_bytes=1 << 20)
+    with (
+        serve_folder("kit", tmp_path / "kit", port=0, rest_port=0, limits=limits) as server,
+        Client(f"http://127.0.0.1:{server.rest_port}", "kit") as client,
+    ):
+        with pytest.raises(RequestError, match="must be a number up to 1048576") as refused:
+            client.predict("", {"x": np.zeros(3_000_000, np.float32)})
+        assert refused.value.code == "RESOURCE_EXHAUSTED"
+        assert client.predict("", {"x": np.zeros(1, np.float32)}).version == 1
