@@ -76,7 +76,7 @@ class GeneratorModule(tf.Module):
         """Make all items asked for, at most `AT_ONCE` at a time so that memory stays bounded."""
         count = tf.shape(seed)[0]
         size = tf.minimum(count, AT_ONCE)
-        rounds = (count + AT_ONCE - 1) // AT_ONCE
+        rounds = tf.maximum(1, (count + AT_ONCE - 1) // AT_ONCE)  # one also for an empty batch
         filling = rounds * size - count
         rows = tf.concat([tf.range(count), tf.zeros([filling], tf.int32)], 0)
 

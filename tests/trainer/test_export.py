@@ -25,6 +25,9 @@ seeds, labels = list(range(37)), [i % 2 for i in range(37)]
 whole = ask(seeds, labels)
 alone = np.concatenate([ask([s], [l]) for s, l in zip(seeds, labels)])
 backwards = ask(seeds[::-1], labels[::-1])[::-1]
+none = tf.zeros([0], tf.int64)
+empty = [list(generate(seed=none, label=none)["image"].shape)]
+empty.append(list(model.signatures["generate_png"](seed=none, label=none)["png"].shape))
 png = model.signatures["generate_png"](
     seed=tf.constant([5], tf.int64), label=tf.constant([1], tf.int64))["png"].numpy()[0]
 errors = []
@@ -36,7 +39,7 @@ for seed, label in (([1, 2], [0, 2]), ([1, 2], [0, -1]), ([1, 2], [0])):
 print(json.dumps({
     "signatures": sorted(model.signatures), "dtype": str(whole.dtype), "shape": whole.shape,
     "alone": bool((whole == alone).all()), "backwards": bool((whole == backwards).all()),
-    "distinct": len({image.tobytes() for image in whole}),
+    "empty": empty, "distinct": len({image.tobytes() for image in whole}),
     "png": bool((tf.io.decode_png(png).numpy() == whole[5]).all()), "errors": errors,
 }))
 """
@@ -67,6 +70,10 @@ def test_an_image_depends_on_its_seed_and_label_alone(seen: dict) -> None:
     assert seen["alone"] and seen["backwards"]
     assert seen["distinct"] > 30
     assert seen["png"]
+
+
+def test_an_empty_batch_makes_nothing(seen: dict) -> None:
+    assert seen["empty"] == [[0, 8, 8, 1], [0]]
 
 
 def test_bad_labels_are_refused_by_position(seen: dict) -> None:
