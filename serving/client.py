@@ -117,40 +117,46 @@ class Client:
     ) -> Images:
         """Return one image per seed (and label, for conditional models)."""
         answer = self.predict("generate", _latents(seeds, labels), version)
-        return Images(answer.outputs["image"], answer.version)
+        return Images(_output(answer, "image"), answer.version)
 
     def generate_values(
         self, seeds: Sequence[int], labels: Sequence[int] | None = None, version: Version = None
     ) -> Values:
         """Return one number per seed (and label), from a model that makes single numbers."""
         answer = self.predict("generate", _latents(seeds, labels), version)
-        return Values(answer.outputs["value"][:, 0], answer.version)
+        return Values(_output(answer, "value")[:, 0], answer.version)
 
     def generate_png(
         self, seeds: Sequence[int], labels: Sequence[int] | None = None, version: Version = None
     ) -> Pngs:
         """Return one PNG file per seed (and label, for conditional models)."""
         answer = self.predict("generate_png", _latents(seeds, labels), version)
-        return Pngs(answer.outputs["png"].tolist(), answer.version)
+        return Pngs(_output(answer, "png").tolist(), answer.version)
 
     def caption(self, images: Sequence[bytes], version: Version = None) -> Captions:
         """Return one sentence per encoded image (JPEG or PNG)."""
         inputs = {"image_bytes": np.array(list(images), np.object_)}
         answer = self.predict("caption", inputs, version)
-        sentences = [text.decode() for text in answer.outputs["caption"].tolist()]
-        return Captions(sentences, answer.outputs["log_prob"], answer.version)
+        sentences = [text.decode() for text in _output(answer, "caption").tolist()]
+        return Captions(sentences, _output(answer, "log_prob"), answer.version)
 
     def predict(
         self, signature: str, inputs: Mapping[str, np.ndarray], version: Version = None
     ) -> Answer:
-        """Run any signature on arrays; an empty name means `serving_default`."""
+        """Run any signature on arrays (strings: see `wire.fill`); "" means `serving_default`."""
         request = wire.message("PredictRequest")()
         self._choose(request.model_spec, version)
         request.model_spec.signature_name = signature
         for alias, values in inputs.items():
-            wire.fill(request.inputs[alias], values)
+            try:
+                wire.fill(request.inputs[alias], np.asarray(values))
+            except ValueError as error:
+                raise RejectedError("INVALID_ARGUMENT", f"input '{alias}': {error}") from None
         response = self._call("PredictionService/Predict", request, "PredictResponse")
-        outputs = {alias: wire.array(proto) for alias, proto in response.outputs.items()}
+        try:
+            outputs = {alias: wire.array(proto) for alias, proto in response.outputs.items()}
+        except ValueError as error:
+            raise self._typed("INTERNAL", f"{error}") from None
         return Answer(outputs, response.model_spec.version.value)
 
     def status(self) -> list[VersionStatus]:
@@ -195,7 +201,13 @@ class Client:
         if isinstance(version, str):
             spec.version_label = version
         elif version is not None:
-            spec.version.value = version
+            try:
+                spec.version.value = version
+            except (ValueError, TypeError):  # what protobuf says names neither
+                raise RejectedError(
+                    "INVALID_ARGUMENT",
+                    f"version {version!r}: give a label, or a number up to {2**63 - 1}",
+                ) from None
 
     def _call(self, method: str, request: Any, answer: str) -> Any:
         try:
@@ -213,7 +225,19 @@ class Client:
 
 
 def _latents(seeds: Sequence[int], labels: Sequence[int] | None) -> dict[str, np.ndarray]:
-    inputs = {"seed": np.array(seeds, np.int64)}
-    if labels is not None:
-        inputs["label"] = np.array(labels, np.int64)
+    try:
+        inputs = {"seed": np.array(seeds, np.int64)}
+        if labels is not None:
+            inputs["label"] = np.array(labels, np.int64)
+    except (OverflowError, ValueError, TypeError) as error:
+        words = f"seeds and labels are integers of 64 bits: {error}"
+        raise RejectedError("INVALID_ARGUMENT", words) from None
     return inputs
+
+
+def _output(answer: Answer, name: str) -> np.ndarray:
+    if name not in answer.outputs:
+        given = ", ".join(sorted(answer.outputs))
+        words = f"version {answer.version} answers {given} and no '{name}': it makes something else"
+        raise RejectedError("FAILED_PRECONDITION", words)
+    return answer.outputs[name]

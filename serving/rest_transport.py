@@ -9,6 +9,7 @@ only: TensorFlow Serving encodes them as base64 only in outputs named `*_bytes`.
 from __future__ import annotations
 
 import base64
+import http.client
 import json
 import ssl
 import time
@@ -25,6 +26,8 @@ from serving import rest_connection, wire
 from serving.errors import RequestError, ServingError
 
 _TRIES, _FIRST_PAUSE_S = 5, 0.1
+_ODD = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
+"""What JSON of another shape than expected makes the code that reads it raise."""
 _CODES = {
     400: "INVALID_ARGUMENT",
     401: "UNAUTHENTICATED",
@@ -58,7 +61,15 @@ class RestTransport:
 
     def call(self, method: str, request: Any, answer: str, timeout_s: float) -> Any:
         """Call a method within `timeout_s` seconds, retries included."""
-        until = time.monotonic() + timeout_s
+        try:
+            return self._answer(method, request, answer, time.monotonic() + timeout_s)
+        except (*_ODD, json_format.ParseError) as error:
+            words = f"{type(error).__name__}: {error}"
+            raise RequestError(
+                "INTERNAL", f"{self._base} does not answer as a model server ({words})"
+            ) from None
+
+    def _answer(self, method: str, request: Any, answer: str, until: float) -> Any:
         if method == "PredictionService/Predict":
             return self._predict(request, until)
         if method == "PredictionService/GetModelMetadata":
@@ -113,9 +124,10 @@ class RestTransport:
 
     def _once(self, path: str, data: bytes | None, timeout_s: float) -> Any:
         request = urllib.request.Request(self._base + path, data, self._headers)
+        until = time.monotonic() + timeout_s
         try:
             with self._http.open(request, timeout=timeout_s) as answer:
-                return json.load(answer)
+                return json.loads(_whole(answer, until))
         except urllib.error.HTTPError as error:
             with error:
                 raise RequestError(_CODES.get(error.code, "UNKNOWN"), _words(error)) from None
@@ -129,6 +141,25 @@ class RestTransport:
             raise RequestError(
                 "DEADLINE_EXCEEDED" if late else "UNAVAILABLE", str(reason)
             ) from None
+        except http.client.IncompleteRead:
+            raise RequestError("UNAVAILABLE", "the answer was cut off") from None
+        except http.client.HTTPException as error:
+            words = f"the answer is no HTTP; is this the REST port? ({error!r})"
+            raise RequestError("INTERNAL", words) from None
+
+
+def _whole(answer: Any, until: float) -> bytes:
+    """Read a body within the call's time: a socket's limit is per read, and drops never meet it."""
+    parts = []
+    while part := answer.read1(1 << 20):
+        parts.append(part)
+        left = until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        answer.fp.raw._sock.settimeout(left)  # no public way leads there
+    if answer.length:  # `read1` does not say so itself
+        raise http.client.IncompleteRead(b"".join(parts), answer.length)
+    return b"".join(parts)
 
 
 def _path(spec: Any) -> str:

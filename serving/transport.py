@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import grpc
 
@@ -51,13 +52,25 @@ def connect(target: str, ca: Path | None = None, token: str | None = None) -> Tr
     """Return the transport an address asks for, not yet connected; see `serving.options.Address`.
 
     Raises:
-      ServingError: If the `ca` file cannot be read, or does not go with http://.
+      ServingError: If the `ca` file cannot be read, or does not go with http://; or if an
+        http address has no valid host or port.
     """
     if target.startswith(("http://", "https://")):
+        _check_url(target)
         from serving.rest_transport import RestTransport
 
         return RestTransport(target, ca, token)
     return GrpcTransport(target, ca, token)
+
+
+def _check_url(target: str) -> None:
+    try:
+        parts = urlsplit(target)
+        valid = parts.hostname and parts.port != 0  # a port that is no number raises
+    except ValueError:
+        valid = False
+    if not valid or not target.isprintable() or " " in target:
+        raise ServingError(f"'{target}' is no address: give http://HOST:PORT or https://HOST:PORT")
 
 
 class GrpcTransport:
@@ -87,6 +100,8 @@ class GrpcTransport:
             return call(request, timeout=timeout_s, metadata=self._metadata)
         except grpc.RpcError as error:
             raise RequestError(error.code().name, error.details()) from None
+        except ValueError:  # grpc's one word for it
+            raise RequestError("CANCELLED", "this client is closed") from None
 
     def close(self) -> None:
         """Close the channel."""

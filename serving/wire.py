@@ -7,6 +7,7 @@ stubs. The messages live in a descriptor pool of their own, so a process may hol
 
 from __future__ import annotations
 
+import threading
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,10 +29,17 @@ _DTYPES: dict[int, tuple[type[np.generic] | type[object], str]] = {
     10: (np.bool_, "bool_val"),
 }
 _NUMBERS = {np.dtype(kind): number for number, (kind, _) in _DTYPES.items()}
+_LOCK = threading.RLock()
+
+
+def _pool() -> descriptor_pool.DescriptorPool:
+    # A cache lets two threads that come first each make one, and messages of two pools never mix.
+    with _LOCK:
+        return _made_pool()
 
 
 @cache
-def _pool() -> descriptor_pool.DescriptorPool:
+def _made_pool() -> descriptor_pool.DescriptorPool:
     pool = descriptor_pool.DescriptorPool()
     files = descriptor_pb2.FileDescriptorSet.FromString(DESCRIPTORS.read_bytes())
     for file in files.file:
@@ -65,18 +73,38 @@ def numpy_dtype(number: int) -> np.dtype:
 
 
 def fill(proto: Any, array: np.ndarray) -> None:
-    """Write an array (of a dtype in the table above; object arrays hold bytes) into a TensorProto.
+    """Write an array into a TensorProto.
+
+    Args:
+      proto: The empty TensorProto.
+      array: Of a dtype in the table above. Strings are objects, each bytes or text; or NumPy's own
+        fixed-width kinds, which forget zero bytes at an item's end.
 
     Raises:
-      KeyError: For another dtype.
+      ValueError: For another dtype, or objects that are no strings.
     """
-    proto.dtype = _NUMBERS[array.dtype]
+    if array.dtype.kind in "SU":
+        array = array.astype(np.object_)
+    number = _NUMBERS.get(array.dtype)
+    if number is None:
+        known = ", ".join(map(dtype_name, _DTYPES))
+        raise ValueError(f"dtype {array.dtype}, which this client does not send; it sends {known}")
+    strings = _strings(array) if array.dtype == np.object_ else None
+    proto.dtype = number
     for size in array.shape:
         proto.tensor_shape.dim.add(size=size)
-    if array.dtype == np.object_:
-        proto.string_val.extend(array.ravel().tolist())
+    if strings is not None:
+        proto.string_val.extend(strings)
     else:
         proto.tensor_content = np.ascontiguousarray(array).tobytes()
+
+
+def _strings(array: np.ndarray) -> list[bytes]:
+    items = [item.encode() if isinstance(item, str) else item for item in array.ravel().tolist()]
+    for item in items:
+        if not isinstance(item, bytes):
+            raise ValueError(f"an item of type {type(item).__name__} where bytes or text belong")
+    return items
 
 
 def array(proto: Any) -> np.ndarray:

@@ -65,6 +65,47 @@ def test_errors_are_typed_and_name_the_model(server, digits):
         client.predict("slow", {"rounds": np.array([2**31 - 1], np.int32)})
 
 
+def test_what_cannot_be_asked_is_refused_before_it_is_sent(digits):
+    for seeds, version, words in (
+        ([2**63], None, "integers of 64 bits"),
+        (["a"], None, "integers of 64 bits"),
+        ([1], 2**70, f"version {2**70}: give a label, or a number up to {2**63 - 1}"),
+    ):
+        with pytest.raises(RejectedError, match=words) as refused:
+            digits.generate(seeds, [1], version)
+        assert refused.value.code == "INVALID_ARGUMENT"
+    with pytest.raises(RejectedError, match="input 'seed': dtype complex128"):
+        digits.predict("generate", {"seed": np.array([1j])})
+
+
+def test_an_answer_without_what_was_asked_for_says_what_it_has(digits):
+    with pytest.raises(RejectedError, match="version 3 answers image and no 'value'"):
+        digits.generate_values([1], [1])
+
+
+def test_an_answer_that_cannot_be_read_is_typed(server):
+    with (
+        Client(server.target, "kit") as client,
+        pytest.raises(RequestError, match=r"which this client does not read \(model 'kit'\)"),
+    ):
+        client.predict("casts", {"v": np.array([1], np.int32)})
+
+
+def test_byte_strings_as_numpy_makes_them_are_strings(server):
+    with Client(server.target, "kit") as client:
+        for text in (np.array([b"a", b"bc"]), np.array(["a", "bc"]), [b"a", b"bc"]):
+            answer = client.predict("echo", {"text": text})
+            assert answer.outputs["text_bytes"].tolist() == [b"a", b"bc"]
+
+
+def test_a_closed_client_says_so(server):
+    client = Client(server.target, "digits")
+    client.close()
+    with pytest.raises(RequestError, match="this client is closed") as refused:
+        client.status()
+    assert refused.value.code == "CANCELLED"
+
+
 class Flaky:
     """A server that fails the first calls with a code, then answers."""
 

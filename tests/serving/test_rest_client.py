@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler, HTTPServer, ThreadingHTTPServer
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from serving.errors import (
     NotFoundError,
     RejectedError,
     RequestError,
+    ServingError,
     UnavailableError,
 )
 from serving.model_server import serve_folder
@@ -76,6 +78,80 @@ def test_errors_are_typed(rest):
         pytest.raises(UnavailableError, match="no model server answers at http://127"),
     ):
         client.status()
+
+
+@pytest.fixture
+def odd():
+    """Starts a server that answers every GET with these bytes, in pieces 0.1 s apart."""
+    servers = []
+
+    def start(*pieces: bytes) -> str:
+        class Odd(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                with contextlib.suppress(OSError):
+                    for number, piece in enumerate(pieces):
+                        time.sleep(0.1 if number else 0)
+                        self.wfile.write(piece)
+
+            def log_message(self, *_) -> None:
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Odd)
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_port}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (b"\x00\x00\x06 binary\r\n\r\n", "the answer is no HTTP; is this the REST port"),
+        (HEAD + b"\r\n<html>", "the answer is no JSON"),
+        (HEAD + b"\r\n{}", r"does not answer as a model server \(KeyError: 'model_spec'\)"),
+        (HEAD + b"\r\n[]", "does not answer as a model server"),
+        (HEAD + b'\r\n{"model_spec": {"name": 5}}', "does not answer as a model server"),
+        (HEAD + b'\r\n{"model_spec": {}, "metadata": 5}', "does not answer as a model server"),
+    ],
+)
+def test_another_service_is_an_error_of_the_request(odd, answer, words):
+    with (
+        Client(odd(answer), "m") as client,
+        pytest.raises(RequestError, match=words) as refused,
+    ):
+        client.metadata()
+    assert refused.value.code == "INTERNAL"
+
+
+def test_an_answer_that_is_cut_off_is_tried_again(odd):
+    cut = odd(HEAD + b'Content-Length: 1000\r\n\r\n{"a"')
+    with (
+        Client(cut, "m", timeout_s=0.4) as client,
+        pytest.raises(UnavailableError, match="the answer was cut off"),
+    ):
+        client.status()
+
+
+def test_an_answer_that_drips_is_late(odd):
+    drips = odd(HEAD + b"Content-Length: 1000\r\n\r\n", *[b" "] * 50)
+    began = time.monotonic()
+    with Client(drips, "m", timeout_s=0.35) as client, pytest.raises(DeadlineError):
+        client.status()
+    assert time.monotonic() - began < 2
+
+
+@pytest.mark.parametrize("target", ["http://bad host", "http://127.0.0.1:x", "http://:80"])
+def test_an_address_that_is_none_is_refused(target):
+    with pytest.raises(ServingError, match=f"'{target}' is no address: give http://HOST:PORT"):
+        Client(target, "m")
 
 
 @pytest.mark.parametrize(("code", "calls"), [(503, 3), (500, 1), (429, 1)])
