@@ -11,6 +11,7 @@ from pathlib import Path
 
 from components import datasets
 from pipeline import config, signals
+from pipeline.ask import choose
 from pipeline.console import quiet
 from pipeline.generate import check_labels
 from pipeline.nodes import IN_MEMORY_BEAM
@@ -19,7 +20,8 @@ from pipeline.paths import shown
 from pipeline.recipe import ValueRecipe
 from serving import batch_plan
 from serving.batch_plan import Plan
-from serving.deployment import STABLE, Destination
+from serving.deployment import Destination
+from serving.errors import ServingError
 from trainer import progress
 from trainer.errors import Interrupted, UserError
 from trainer.progress import Progress
@@ -46,7 +48,8 @@ def run_batch(
     Args:
       place: Whose pushed model.
       out: Folder for files and manifest.
-      version: A number or a label; None means `stable`, or the newest if nothing is stable.
+      version: A number or a label; None means that of the job in `out`, if it goes on; else
+        `stable`, or the newest if nothing is stable.
       images: Folder of images to caption; None generates images.
       labels: Classes to draw; empty draws all that the data set has.
       count: Images per class.
@@ -57,8 +60,8 @@ def run_batch(
       A sentence that says what was made.
 
     Raises:
-      UserError, ServingError: No such version or label, nothing to caption, another job in `out`,
-        or a recipe of numbers.
+      UserError, ServingError: No such version or label, nothing to caption, too many images,
+        another job in `out`, or a recipe of numbers.
     """
     if isinstance(config.load(place.recipe), ValueRecipe):
         raise UserError(
@@ -66,17 +69,18 @@ def run_batch(
             f"count of numbers in one CSV, genvision generate --recipe {place.recipe} --count 10000"
         )
     to = place.destination()
-    number = _version(to, version)
+    target = Path(out).resolve()
+    number = _version(to, version, target)
     folder = to.versions()[number]
     drawn = () if images else _labels(place.recipe, labels)
     plan = _plan(
         Plan(to.model, number, "generate", seed, count, drawn, chunk=chunk), images, folder
     )
-    target = Path(out).resolve()
-    todo = batch_plan.begin(plan, target)
-    if todo:
-        _make(plan, todo, folder, target, config.load(place.recipe).beam.args or IN_MEMORY_BEAM)
-    rows = batch_plan.end(target)
+    with batch_plan.held(target):
+        todo = batch_plan.begin(plan, target)
+        if todo:
+            _make(plan, todo, folder, target, config.load(place.recipe).beam.args or IN_MEMORY_BEAM)
+        rows = batch_plan.end(target)
     failed = sum("error" in row for row in rows)
     kind = "captions" if images else "images"
     bad = f", {failed} could not be read (their rows say why)" if failed else ""
@@ -114,12 +118,12 @@ def _make(plan: Plan, todo: list[int], folder: Path, out: Path, args: tuple[str,
 
 
 def _behind(error: BaseException) -> BaseException:
-    """Return the interruption that an error came from; else the error itself."""
+    """Return the interruption, or what a person can mend, that an error came from; else itself."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, Interrupted):
             return Interrupted(cause.signal_number, GOES_ON)
-        if isinstance(cause, KeyboardInterrupt):
+        if isinstance(cause, KeyboardInterrupt | ServingError):
             return cause
         cause = cause.__cause__ or cause.__context__
     return error
@@ -169,20 +173,14 @@ def _progress(plan: Plan, out: Path) -> Iterator[None]:
             look()
 
 
-def _version(to: Destination, wanted: str | None) -> int:
-    known, labels = to.versions(), to.labels()
-    if wanted is None:
-        return labels.get(STABLE) or next(iter(known))
-    if wanted.isdecimal():
-        to.check(int(wanted))
-        return int(wanted)
-    if wanted not in labels:
-        given = ", ".join(sorted(labels)) or "none"
-        raise UserError(f"--version {wanted}: no such label of '{to.model}'; there are: {given}")
-    return labels[wanted]
+def _version(to: Destination, wanted: str | None, out: Path) -> int:
+    """Return the version to ask; if none is named, that of the job in `out` if still there."""
+    job = batch_plan.begun(out)
+    if wanted is None and job.get("model") == to.model and job.get("version") in to.versions():
+        return int(job["version"])
+    return choose(to, wanted)
 
 
 def _labels(recipe: str, labels: tuple[int, ...]) -> tuple[int, ...]:
     names = datasets.get(config.load(recipe).data.dataset).label_names
-    check_labels(recipe, labels, names)
-    return labels or tuple(range(len(names)))
+    return check_labels(recipe, labels, names) or tuple(range(len(names)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
 
     from serving.client import Client
     from serving.options import Address
-
-_POSITION = re.compile(r"image 0 of 1 ([^\"\]\[{}]*)")
 
 
 class Said(NamedTuple):
@@ -96,14 +93,12 @@ def caption_photos(
       One answer per photograph, in order.
 
     Raises:
-      UserError: A file that is no photograph, by its name; nothing was pushed; or the recipe's
-        models do not caption.
+      UserError, ServingError: A file that is no photograph, by its name; nothing was pushed, or no
+        such version; or the recipe's models do not caption.
     """
-    from pipeline import config
-    from pipeline.generate import served
+    from pipeline import ask, config
     from pipeline.paths import check_output
     from pipeline.recipe import CaptionRecipe
-    from serving.client import Client
     from trainer.errors import UserError
 
     resolved = config.load(recipe)
@@ -115,9 +110,11 @@ def caption_photos(
     files = {name: _read(name) for name in photos}
     if attention:
         check_output(Path(attention), "--attention")
+        if Path(attention).suffix.lower() != ".png":
+            raise UserError(f"--attention {attention}: it is a PNG; name a file that ends in .png")
     with contextlib.ExitStack() as stack:
-        where, chosen = served(stack, resolved, output_dir, target, version)
-        client = stack.enter_context(Client(where, resolved.push.model_name))
+        client, chosen = ask.reach(stack, resolved, output_dir, target, version)
+        ask.signature(client, chosen, "caption")
         said = [_ask(client, name, data, chosen) for name, data in files.items()]
         if attention:
             looks = [look(client, data, chosen) for data in files.values()]
@@ -139,15 +136,17 @@ def _read(name: str) -> bytes:
 def _ask(client: Client, name: str, data: bytes, version: int | str | None) -> Said:
     """Ask for one photograph: so that the answer about a bad one can name its file."""
     from serving.errors import RejectedError
+    from serving.refusal import about_image
     from trainer.errors import UserError
 
     try:
         answer = client.caption([data], version)
     except RejectedError as error:
-        found = _POSITION.search(str(error))
+        found = about_image(str(error))
         if not found:
             raise
-        raise UserError(f"photo '{name}' {found[1].strip()}; give JPEG or PNG files") from None
+        what = "scale it down" if "pixels" in found else "give JPEG or PNG files"
+        raise UserError(f"photo '{name}' {found}; {what}") from None
     return Said(name, answer.captions[0], float(answer.log_probs[0]), answer.version)
 
 
@@ -168,16 +167,21 @@ def draw_attention(out: Path, files: Sequence[bytes], looks: Sequence[dict[str, 
       looks: What `look` returned for each.
     """
     import importlib
+    import io
 
     import numpy as np
     from PIL import Image
+
+    from serving.files import write_whole
 
     # By name: nothing here imports the trainer's code.
     sheet = importlib.import_module("trainer.caption_sheet")
     words = [[word.decode() for word in look["words"][0].tolist()] for look in looks]
     maps = np.concatenate([look["attention"] for look in looks])
     images = np.stack([_square(data, sheet.TILE) for data in files])
-    Image.fromarray(sheet.attended(images, words, maps)).save(out)
+    drawn = io.BytesIO()
+    Image.fromarray(sheet.attended(images, words, maps)).save(drawn, format="PNG")
+    write_whole(out, drawn.getvalue())
 
 
 def _square(data: bytes, side: int) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import io
 import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -11,12 +12,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pipeline import config
-from pipeline.paths import Paths, check_output, shown
-from pipeline.recipe import Recipe, ValueRecipe
-from pipeline.served import check_pushed, server
-from serving.client import Client
-from serving.deployment import STABLE, Destination
+from pipeline import ask, config
+from pipeline.paths import check_output, shown
+from pipeline.recipe import CaptionRecipe, ValueRecipe
+from serving.files import write_whole
 from serving.options import Address
 from serving.sheet import write_sheet
 from trainer.errors import UserError
@@ -54,20 +53,26 @@ def generate_sheet(
       A sentence that says what was written.
 
     Raises:
-      UserError: A label the model does not know, or no model was pushed yet.
+      UserError, ServingError: A label the model does not know, a recipe of captions, seeds out of
+        range, no place to write, no such version, or no model was pushed yet.
     """
     resolved = config.load(recipe)
+    if isinstance(resolved, CaptionRecipe):
+        raise UserError(
+            f"recipe '{recipe}' makes captions: genvision caption PHOTO --recipe {recipe}; or name "
+            "one that makes images with --recipe, for example digits_cgan"
+        )
+    _check_seeds(seed, count)
     names = config.label_names(resolved)
-    check_labels(recipe, labels, names)
+    labels = check_labels(recipe, labels, names)
     numbers = isinstance(resolved, ValueRecipe)
     out = out or ("numbers.csv" if numbers else "sheet.png")
     folder = not numbers and (out.endswith("/") or Path(out).is_dir())
-    check_output(Path(out) / "x.png" if Path(out).is_dir() else Path(out))
+    _check_out(out, folder)
     model = resolved.push.model_name
     with contextlib.ExitStack() as stack:
-        where, chosen = served(stack, resolved, output_dir, target, version)
-        client = stack.enter_context(Client(where, model))
-        signature = client.metadata(chosen)["generate"]
+        client, chosen = ask.reach(stack, resolved, output_dir, target, version)
+        signature = ask.signature(client, chosen, "generate")
         known = set(signature.inputs)
         wanted = (labels or range(len(names))) if "label" in known else ()
         seeds = list(range(seed, seed + count)) * max(1, len(wanted))
@@ -94,7 +99,7 @@ def rows_for(image_bytes: int) -> int:
 
 
 def _draw(
-    ask: Callable[..., tuple[np.ndarray, int]],
+    request: Callable[..., tuple[np.ndarray, int]],
     seeds: list[int],
     labels: list[int],
     version: int | str | None,
@@ -107,7 +112,7 @@ def _draw(
         for first in range(0, len(seeds), rows):
             part = slice(first, first + rows)
             # One version from the second request on: a newer one must not mix with it.
-            made, made_by = ask(seeds[part], labels[part] or None, version)
+            made, made_by = request(seeds[part], labels[part] or None, version)
             version = made_by
             parts.append(made)
             if line:
@@ -115,52 +120,43 @@ def _draw(
     return np.concatenate(parts), made_by
 
 
-def check_labels(recipe: str, labels: Iterable[int], names: Sequence[str]) -> None:
-    """Raise UserError for a class that the recipe's data set does not have."""
+def check_labels(recipe: str, labels: Iterable[int], names: Sequence[str]) -> tuple[int, ...]:
+    """Return the classes, each once; UserError for one that the recipe's data set does not have."""
+    labels = tuple(dict.fromkeys(labels))
     unknown = [label for label in labels if not 0 <= label < len(names)]
     if unknown:
         raise UserError(
             f"--label {unknown[0]}: '{recipe}' knows the labels 0 to {len(names) - 1} "
             f"({', '.join(names)})"
         )
+    return labels
 
 
-def served(
-    stack: contextlib.ExitStack,
-    recipe: Recipe,
-    output_dir: str | None,
-    target: Address | None,
-    version: str | None,
-) -> tuple[Address | str, int | str | None]:
-    """Find the server to ask, and the version: the embedded one is started if none is named.
+def _check_seeds(seed: int, count: int) -> None:
+    """Raise UserError when a seed is none of 64 bits."""
+    if not -(2**63) <= seed <= 2**63 - count:
+        raise UserError(
+            f"--seed {seed} with --count {count}: seeds are integers of 64 bits, so the first is "
+            f"{-(2**63)} to {2**63 - count}"
+        )
 
-    Returns:
-      Its address, and the version to ask for: of the embedded server stable, if there is one and
-      nothing else was named.
 
-    Raises:
-      UserError: Nothing was pushed yet.
-    """
-    where: Address | str | None = target
-    if where is None:
-        model = recipe.push.model_name
-        base = Paths.of(recipe.name, output_dir).serving(model)
-        check_pushed(model, base)
-        to = Destination.of(model, base)
-        labels = to.labels()
-        file = to.followed() if labels else None
-        where = stack.enter_context(server(model, base, config_file=file))
-        version = version or (STABLE if STABLE in labels else None)
-    return where, int(version) if version and version.isdecimal() else version
+def _check_out(out: str, folder: bool) -> None:
+    """Raise UserError when there is no place for the output."""
+    path = Path(out)
+    if folder and path.exists() and not path.is_dir():
+        raise UserError(f"--out {out}: '{path}' is a file; name a folder, or a PNG without the '/'")
+    check_output(path / "x.png" if path.is_dir() else path)
 
 
 def _write_csv(file: Path, values: np.ndarray, seeds: list[int], labels: list[str]) -> None:
     """Write one line per number, float32[N]: label (if there is one), seed, value."""
-    with file.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow([*(["label"] if labels else []), "seed", "value"])
-        for index, (value, seed) in enumerate(zip(values.tolist(), seeds, strict=True)):
-            writer.writerow([*labels[index : index + 1], seed, value])
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream)
+    writer.writerow([*(["label"] if labels else []), "seed", "value"])
+    for index, (value, seed) in enumerate(zip(values.tolist(), seeds, strict=True)):
+        writer.writerow([*labels[index : index + 1], seed, value])
+    write_whole(file, stream.getvalue())
 
 
 def _write_files(folder: Path, images: np.ndarray, seeds: list[int], labels: list[int]) -> None:
@@ -168,5 +164,6 @@ def _write_files(folder: Path, images: np.ndarray, seeds: list[int], labels: lis
     folder.mkdir(exist_ok=True)
     for index, (image, seed) in enumerate(zip(images, seeds, strict=True)):
         name = f"label-{labels[index]}-seed-{seed}.png" if labels else f"seed-{seed}.png"
-        pixels = image[:, :, 0] if image.shape[-1] == 1 else image
-        Image.fromarray(pixels).save(folder / name)
+        pixels, data = image[:, :, 0] if image.shape[-1] == 1 else image, io.BytesIO()
+        Image.fromarray(pixels).save(data, format="PNG")
+        write_whole(folder / name, data.getvalue())

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import re
+import signal
 import subprocess
 import sys
+import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +16,9 @@ from pipeline.paths import shown
 from trainer.errors import UserError
 
 READY = re.compile(r"serving .* on (\S+:\d+)")
+
+START_S = 300.0
+"""What a server may take until a version is loaded and warm; large ones take a minute."""
 
 GRACE_S = 20.0
 """What a server may take to finish requests and go; its own patience is ten seconds."""
@@ -27,14 +33,14 @@ def server(
     Args:
       model_name: Name clients ask for.
       base_path: Folder of version folders.
-      log: Where the server's messages go; None drops them.
+      log: Where the server's messages go; None keeps them for its last words only.
       config_file: Model config with versions and labels to serve instead of the newest version.
 
     Yields:
       The gRPC target, host:port; the version is loaded and warm.
 
     Raises:
-      UserError: Nothing was pushed there yet, or the server could not start.
+      UserError: Nothing was pushed there yet, or the server could not start, or took too long.
     """
     check_pushed(model_name, base_path)
     command = [sys.executable, "-m", "serving.server", "--port", "0"]
@@ -43,15 +49,28 @@ def server(
     else:
         command += ["--model-name", model_name, "--model-base-path", str(base_path)]
     with contextlib.ExitStack() as stack:
-        sink = stack.enter_context(log.open("a")) if log else subprocess.DEVNULL
+        sink = (
+            stack.enter_context(log.open("a+"))
+            if log
+            else stack.enter_context(tempfile.TemporaryFile("w+"))
+        )
         process = stack.enter_context(
             subprocess.Popen(command, stdout=subprocess.PIPE, stderr=sink, text=True)
         )
         stack.callback(_stop, process)
+        late = threading.Timer(START_S, process.kill)
+        late.start()
         assert process.stdout is not None
         ready = next(filter(None, map(READY.search, process.stdout)), None)
+        late.cancel()
         if ready is None:
-            raise UserError(f"the model server stopped at once; its messages are in {log}")
+            # A timer that came to its end has taken the server along.
+            early = process.wait() != -signal.SIGKILL
+            how = "stopped at once" if early else f"had no version ready within {START_S:g} s"
+            sink.seek(0)
+            last = sink.read().strip().rpartition("\n")[2].removeprefix("error: ")
+            where = f"; its messages are in {log}" if log else ""
+            raise UserError(f"the model server {how}: {last or 'it said nothing'}{where}")
         yield ready[1]
 
 

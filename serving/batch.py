@@ -13,6 +13,8 @@ from apache_beam.utils.shared import Shared
 from serving import batch_plan, wire
 from serving.batch_plan import Item, Plan
 from serving.errors import ServingError
+from serving.files import write_whole
+from serving.refusal import about_image, words
 
 SIGNATURES = {"generate": "generate_png", "caption": "caption"}
 """The signature that does a task."""
@@ -93,7 +95,7 @@ def _images(function: Any, items: list[Item], out: Path) -> list[Item]:
     for item, png in zip(items, pngs, strict=True):
         path = Path("images", image_name(item))
         (out / path).parent.mkdir(parents=True, exist_ok=True)
-        batch_plan.write_whole(out / path, png)
+        write_whole(out / path, png)
         rows.append({"image": str(path), **item})
     return rows
 
@@ -115,6 +117,6 @@ def _captions(function: Any, items: list[Item], out: Path) -> list[Item]:
         if len(items) > 1:
             return [row for item in items for row in _captions(function, [item], out)]
         text = getattr(error, "message", None) or str(error)
-        return [{**items[0], "error": " ".join(text.split())[:300]}]
+        return [{**items[0], "error": (about_image(text) or words(text))[:300]}]
     told = zip(items, answer["caption"].numpy(), answer["log_prob"].numpy(), strict=True)
     return [{**item, "caption": c.decode(), "log_prob": float(p)} for item, c, p in told]

@@ -6,19 +6,25 @@ Layout of the output folder: `batch.json` (the job), `parts/NNNNN.jsonl` (one pe
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from serving.errors import ServingError
+from serving.files import write_whole
 
 JOB, PARTS, MANIFEST = "batch.json", "parts", "manifest.jsonl"
 SUFFIXES = (".png", ".jpg", ".jpeg")
+
+MOST_ITEMS = 1_000_000
+"""In one job: all of them are listed in memory before the first is made."""
 
 Item = Mapping[str, Any]
 
@@ -49,6 +55,20 @@ class Plan:
     digest: str = ""
     chunk: int = 64
 
+    def check(self) -> None:
+        """Raise ServingError for more items than one job takes, or seeds that are no 64 bits."""
+        items = self.count * max(1, len(self.labels))
+        if items > MOST_ITEMS:
+            raise ServingError(
+                f"{items} images: one job makes at most {MOST_ITEMS}; split it by --label, or by "
+                "--seed and --count"
+            )
+        if self.seed + self.count > 2**63:
+            raise ServingError(
+                f"--seed {self.seed} with --count {self.count}: seeds are integers of 64 bits, so "
+                f"the first is at most {2**63 - self.count}"
+            )
+
     def items(self) -> list[Item]:
         """Return everything to make, in the order of the manifest."""
         if self.task == "caption":
@@ -68,8 +88,11 @@ def image_files(folder: Path) -> list[Path]:
     """Return the PNG and JPEG files of a folder and those below it, sorted.
 
     Raises:
-      ServingError: There are none.
+      ServingError: There are none, or no such folder.
     """
+    if not folder.is_dir():
+        what = "that is a file" if folder.exists() else "there is none"
+        raise ServingError(f"'{folder}': {what}; name a folder of images")
     found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
     if not found:
         raise ServingError(f"no image ({', '.join(SUFFIXES)}) in '{folder}'")
@@ -82,6 +105,40 @@ def digest(files: Iterable[Path]) -> str:
     return hashlib.sha256(listing.encode()).hexdigest()[:16]
 
 
+@contextlib.contextmanager
+def held(out: Path) -> Iterator[None]:
+    """Keep other processes from working on the same job.
+
+    Raises:
+      ServingError: One does already, or the folder cannot be made.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        handle = os.open(out, os.O_RDONLY)  # the folder itself: no lock file is left behind
+    except OSError as error:
+        raise ServingError(f"cannot write in '{out}': {error.strerror or error}") from None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise ServingError(
+            f"another batch is at work in '{out}': wait for it, or name a new folder with --out"
+        ) from None
+    finally:
+        os.close(handle)
+        with contextlib.suppress(OSError):
+            out.rmdir()  # only if nothing came of it
+
+
+def begun(out: Path) -> dict[str, Any]:
+    """Return the job that a folder holds; nothing if there is none that can be read."""
+    try:
+        found = json.loads((out / JOB).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def begin(plan: Plan, out: Path) -> list[int]:
     """Open a new or an interrupted job.
 
@@ -89,8 +146,10 @@ def begin(plan: Plan, out: Path) -> list[int]:
       Numbers of the chunks still to make; empty when the manifest is there already.
 
     Raises:
-      ServingError: The folder holds another job or other files, or cannot be written to.
+      ServingError: The folder holds another job or other files, or cannot be written to; or the
+        job is too large.
     """
+    plan.check()
     wanted = json.loads(json.dumps(asdict(plan)))
     job = out / JOB
     try:
@@ -131,17 +190,9 @@ def end(out: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in manifest.read_text(encoding="utf-8").splitlines()]
 
 
-def write_whole(file: Path, data: str | bytes) -> None:
-    """Write a file so that it appears whole or not at all."""
-    part = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        part.write_bytes(data.encode() if isinstance(data, str) else data)
-        part.replace(file)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _check_same(found: Mapping[str, Any], wanted: Mapping[str, Any], out: Path) -> None:
+def _check_same(found: Any, wanted: Mapping[str, Any], out: Path) -> None:
+    if not isinstance(found, dict):
+        raise ValueError("it describes no job")
     differ = [key for key in wanted if found.get(key) != wanted[key]]
     if differ:
         changes = ", ".join(f"{key} {found.get(key)} -> {wanted[key]}" for key in differ)

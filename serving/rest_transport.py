@@ -143,8 +143,8 @@ class RestTransport:
             ) from None
         except http.client.IncompleteRead:
             raise RequestError("UNAVAILABLE", "the answer was cut off") from None
-        except http.client.HTTPException as error:
-            words = f"the answer is no HTTP; is this the REST port? ({error!r})"
+        except http.client.HTTPException:
+            words = f"{self._base} does not speak HTTP: give the REST port; gRPC is without http://"
             raise RequestError("INTERNAL", words) from None
 
 

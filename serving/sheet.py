@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from serving.errors import ServingError
+from serving.files import write_whole
 
 GAP = 2
 MARGIN = 6
@@ -56,15 +57,9 @@ def write_sheet(
     Raises:
       ServingError: As `sheet`, or if the file cannot be written.
     """
-    picture = sheet(images, columns, captions)
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        picture.save(part, format="PNG", optimize=True)
-        part.replace(path)
-    except OSError as error:
-        raise ServingError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        part.unlink(missing_ok=True)
+    data = io.BytesIO()
+    sheet(images, columns, captions).save(data, format="PNG", optimize=True)
+    write_whole(path, data.getvalue())
 
 
 def _paste(tiles: np.ndarray, rows: int, columns: int, captions: list[str]) -> Image.Image:

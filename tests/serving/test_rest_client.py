@@ -114,7 +114,7 @@ HEAD = b"HTTP/1.1 200 OK\r\n"
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (b"\x00\x00\x06 binary\r\n\r\n", "the answer is no HTTP; is this the REST port"),
+        (b"\x00\x00\x06 binary\r\n\r\n", "does not speak HTTP: give the REST port"),
         (HEAD + b"\r\n<html>", "the answer is no JSON"),
         (HEAD + b"\r\n{}", r"does not answer as a model server \(KeyError: 'model_spec'\)"),
         (HEAD + b"\r\n[]", "does not answer as a model server"),
