@@ -12,7 +12,7 @@ from pipeline.recipe import Recipe
 from pipeline.served import check_pushed, server
 from serving.client import Client
 from serving.deployment import CONFIG, STABLE, Destination
-from serving.errors import NotFoundError, RejectedError, RequestError
+from serving.errors import NotFoundError, RejectedError
 from serving.options import Address
 from trainer.errors import UserError
 
@@ -68,6 +68,8 @@ def reach(
     model = recipe.push.model_name
     if target is not None:
         chosen = int(version) if version and version.isdecimal() else version
+        if isinstance(chosen, int) and chosen >= 2**63:
+            raise UserError(f"--version {version}: give a label, or a number up to {2**63 - 1}")
         return stack.enter_context(Client(target, model)), chosen
     base = Paths.of(recipe.name, output_dir).serving(model)
     check_pushed(model, base)
@@ -101,7 +103,7 @@ def _there(client: Client) -> str:
     asked = f"genvision models --target {client.target} --model {client.model}"
     try:
         ready = [str(row.version) for row in client.status() if row.state == "AVAILABLE"]
-    except RequestError:
+    except NotFoundError:
         ready = []
     if not ready:
         return f"no version of it is served there: {asked}"

@@ -91,8 +91,8 @@ def image_files(folder: Path) -> list[Path]:
       ServingError: There are none, or no such folder.
     """
     if not folder.is_dir():
-        what = "that is a file" if folder.exists() else "there is none"
-        raise ServingError(f"'{folder}': {what}; name a folder of images")
+        what = "a file" if folder.exists() else "not there"
+        raise ServingError(f"'{folder}' is {what}: name a folder of images")
     found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
     if not found:
         raise ServingError(f"no image ({', '.join(SUFFIXES)}) in '{folder}'")

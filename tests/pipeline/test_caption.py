@@ -123,7 +123,27 @@ def test_mistakes_are_found_before_a_server_is_asked(photos, tmp_path) -> None:
         run(photos["wide.png"], "--recipe", "digits_cgan")
     with pytest.raises(UserError, match=r"--attention .* there is no folder"):
         run(photos["wide.png"], "--attention", str(tmp_path / "none" / "a.png"))
+    with pytest.raises(UserError, match=r"--attention att\.xyz: .* ends in \.png"):
+        run(photos["wide.png"], "--attention", "att.xyz")
     with pytest.raises(UserError, match="no version of 'scenes'"):
         run(photos["wide.png"], "--output-dir", str(tmp_path))
     with pytest.raises(UnavailableError):
         run(photos["wide.png"], "--target", "127.0.0.1:9")
+    with pytest.raises(UserError, match=f"--version {10**30}: give a label, or a number up to"):
+        run(photos["wide.png"], "--target", "127.0.0.1:9", "--version", f"{10**30}")
+
+
+def test_a_photograph_that_is_too_large_is_named(photos, target, tmp_path) -> None:
+    huge = tmp_path / "huge.png"
+    Image.new("1", (5000, 10)).save(huge)
+    with pytest.raises(UserError) as caught:
+        run(photos["wide.png"], str(huge), "--target", target)
+    assert str(caught.value) == (
+        f"photo '{huge}' is 5000x10 pixels; this server allows 4096 along a side; scale it down"
+    )
+
+
+def test_a_version_that_is_not_served_is_answered_with_what_is(photos, target) -> None:
+    for version in ("77", "nope"):
+        with pytest.raises(UserError, match=f"{version}.*; served there: version 1; genvision mod"):
+            run(photos["wide.png"], "--target", target, "--version", version)

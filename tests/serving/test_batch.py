@@ -72,7 +72,9 @@ def test_images_that_cannot_be_read_cost_themselves_only(kit_dir, tmp_path):
     ]
     assert rows[0]["caption"] == rows[2]["caption"] == "a red circle"
     assert rows[0]["log_prob"] == -48.0
-    assert "caption" not in rows[1] and "image" in rows[1]["error"].lower()
+    assert "caption" not in rows[1]
+    assert rows[1]["error"].startswith("Unknown image file format. One of JPEG")
+    assert "node" not in rows[1]["error"] and "[Op" not in rows[1]["error"]
 
 
 def test_a_model_of_another_kind_is_refused(generator_dir, kit_dir, tmp_path):
@@ -97,6 +99,42 @@ def test_another_jobs_folder_is_not_touched(tmp_path):
         batch_plan.begin(plan, tmp_path / "mine")
     with pytest.raises(ServingError, match="no image"):
         batch_plan.image_files(tmp_path / "mine")
+    with pytest.raises(ServingError, match="none' is not there: name a folder of images"):
+        batch_plan.image_files(tmp_path / "none")
+    with pytest.raises(ServingError, match=r"thesis\.txt' is a file: name a folder of images"):
+        batch_plan.image_files(tmp_path / "mine" / "thesis.txt")
+    (tmp_path / "out" / "batch.json").write_text("[]")
+    with pytest.raises(ServingError, match="is damaged"):
+        batch_plan.begin(plan, tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"count": 10**12}, "1000000000000 images: one job makes at most 1000000"),
+        ({"count": 500_001, "labels": (1, 2)}, "1000002 images"),
+        ({"count": 2, "seed": 2**63 - 1}, f"the first is at most {2**63 - 2}"),
+    ],
+)
+def test_a_job_that_is_too_large_leaves_nothing_behind(tmp_path, given, words):
+    out = tmp_path / "out"
+    with pytest.raises(ServingError, match=words), batch_plan.held(out):
+        batch_plan.begin(Plan("digits", 1, "generate", **given), out)
+    assert not out.exists()
+    batch_plan.begin(Plan("digits", 1, "generate", count=2, seed=2**63 - 2), out)
+
+
+def test_two_at_once_do_not_work_on_one_job(tmp_path):
+    plan, out = Plan("digits", 1, "generate", count=3), tmp_path / "out"
+    with batch_plan.held(out):
+        batch_plan.begin(plan, out)
+        with pytest.raises(ServingError, match="another batch is at work in"), batch_plan.held(out):
+            pass
+    with batch_plan.held(out):
+        assert batch_plan.begin(plan, out) == [0]
+    (tmp_path / "file").touch()
+    with pytest.raises(ServingError, match="cannot write in"), batch_plan.held(tmp_path / "file"):
+        pass
 
 
 def test_a_changed_folder_of_images_is_another_job(tmp_path):
