@@ -14,7 +14,7 @@ from PIL import Image
 
 from pipeline import ask, config
 from pipeline.paths import check_output, shown
-from pipeline.recipe import CaptionRecipe, ValueRecipe
+from pipeline.recipe import CaptionRecipe, Recipe, ValueRecipe
 from serving.files import write_whole
 from serving.options import Address
 from serving.sheet import write_sheet
@@ -53,15 +53,9 @@ def generate_sheet(
       A sentence that says what was written.
 
     Raises:
-      UserError, ServingError: A label the model does not know, a recipe of captions, seeds out of
-        range, no place to write, no such version, or no model was pushed yet.
+      UserError, ServingError: What was asked for cannot be, or no model was pushed yet.
     """
-    resolved = config.load(recipe)
-    if isinstance(resolved, CaptionRecipe):
-        raise UserError(
-            f"recipe '{recipe}' makes captions: genvision caption PHOTO --recipe {recipe}; or name "
-            "one that makes images with --recipe, for example digits_cgan"
-        )
+    resolved = _generator(recipe)
     _check_seeds(seed, count)
     names = config.label_names(resolved)
     labels = check_labels(recipe, labels, names)
@@ -73,8 +67,7 @@ def generate_sheet(
     with contextlib.ExitStack() as stack:
         client, chosen = ask.reach(stack, resolved, output_dir, target, version)
         signature = ask.signature(client, chosen, "generate")
-        known = set(signature.inputs)
-        wanted = (labels or range(len(names))) if "label" in known else ()
+        wanted = (labels or range(len(names))) if "label" in signature.inputs else ()
         seeds = list(range(seed, seed + count)) * max(1, len(wanted))
         drawn = [x for x in wanted for _ in range(count)]
         if numbers:
@@ -130,6 +123,17 @@ def check_labels(recipe: str, labels: Iterable[int], names: Sequence[str]) -> tu
             f"({', '.join(names)})"
         )
     return labels
+
+
+def _generator(recipe: str) -> Recipe:
+    """Resolve a recipe; UserError for one that makes no images and no numbers."""
+    resolved = config.load(recipe)
+    if isinstance(resolved, CaptionRecipe):
+        raise UserError(
+            f"recipe '{recipe}' makes captions: genvision caption PHOTO --recipe {recipe}; or name "
+            "one that makes images with --recipe, for example digits_cgan"
+        )
+    return resolved
 
 
 def _check_seeds(seed: int, count: int) -> None:

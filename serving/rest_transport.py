@@ -181,7 +181,7 @@ def _signatures(found: Any) -> Any:
 def _words(error: urllib.error.HTTPError) -> str:
     try:
         return str(json.load(error)["error"])
-    except (ValueError, KeyError, TypeError, OSError):
+    except (ValueError, KeyError, TypeError, OSError, http.client.HTTPException):
         return f"HTTP {error.code} {error.reason}"
 
 

@@ -140,6 +140,12 @@ def test_an_answer_that_is_cut_off_is_tried_again(odd):
         client.status()
 
 
+def test_an_error_whose_words_are_cut_off_keeps_its_code(odd):
+    cut = odd(b'HTTP/1.1 400 Bad\r\nContent-Length: 1000\r\n\r\n{"err')
+    with Client(cut, "m") as client, pytest.raises(RejectedError, match="HTTP 400 Bad"):
+        client.status()
+
+
 def test_an_answer_that_drips_is_late(odd):
     drips = odd(HEAD + b"Content-Length: 1000\r\n\r\n", *[b" "] * 50)
     began = time.monotonic()
