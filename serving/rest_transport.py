@@ -156,7 +156,8 @@ def _whole(answer: Any, until: float) -> bytes:
         left = until - time.monotonic()
         if left <= 0:
             raise TimeoutError
-        answer.fp.raw._sock.settimeout(left)  # no public way leads there
+        if answer.fp:  # None at the body's end
+            answer.fp.raw._sock.settimeout(left)  # no public way leads there
     if answer.length:  # `read1` does not say so itself
         raise http.client.IncompleteRead(b"".join(parts), answer.length)
     return b"".join(parts)
