@@ -100,21 +100,27 @@ def status(run: str, wait: bool, poll: float, as_json: bool, **place: Any) -> No
 @click.command()
 @click.argument("run", metavar="RUN|NAME")
 @click.option("--node", metavar="NODE", help="Default: every node that has begun.")
-@click.option("--follow", is_flag=True, help="Stay until the node's container ends.")
+@click.option("--follow", is_flag=True, help="Stay until the node's newest container ends.")
 @access
 def logs(run: str, node: str | None, follow: bool, **place: Any) -> None:
-    """Print what the containers of a run on a cluster wrote."""
+    """Print what the containers of a run on a cluster wrote.
+
+    They are read from the Kubernetes API by kubeconfig, as kubectl does.
+    """
     from pipeline.cluster import watch
 
     if follow and not node:
         raise UserError("--follow needs --node: one container can be followed at a time")
     cluster = cluster_of(place)
-    shown = ""
-    for name, text in watch.logs(cluster, watch.find(cluster, run), node, follow):
-        if name != shown and not node:
-            click.echo(f"== {name}")
-        shown = name
+    found, shown, end = watch.find(cluster, run), "", "\n"
+    for title, text in watch.logs(cluster, found, node, follow, place["namespace"]):
+        if title != shown:
+            if end != "\n":
+                click.echo()  # the one before ended inside a line
+            click.echo(f"== {title}")
+            shown, end = title, "\n"
         click.echo(text, nl=False)
+        end = text[-1:] or end
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})

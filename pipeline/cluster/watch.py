@@ -9,11 +9,14 @@ from typing import Any, NamedTuple
 from pipeline.cluster import package
 from pipeline.cluster.cluster import MISSING, Cluster
 from pipeline.cluster.errors import ClusterError
+from pipeline.cluster.pods import Pod, Pods
 from trainer.errors import RunFailed, UserError, unknown_name
 from trainer.progress import Progress
 
 OVER = ("SUCCEEDED", "SKIPPED", "FAILED", "CANCELED")
 POLL_S = 5.0
+NO_WAY = (0, 401, 403)
+"""Answers of the Kubernetes API (0: none) that every further pod would get as well."""
 PATIENCE = 6
 """Unanswered polls in a row after which watching ends; the run itself goes on."""
 
@@ -24,7 +27,6 @@ class Node(NamedTuple):
     name: str
     state: str
     seconds: float | None
-    pods: tuple[str, ...]
     error: str
 
 
@@ -121,36 +123,59 @@ def table(run: Any, names: Mapping[str, str]) -> list[str]:
     ]
 
 
-def logs(cluster: Cluster, run: Any, node: str | None, follow: bool) -> Iterator[tuple[str, str]]:
-    """Yield (node, piece of its log) of one node, or of every node that has begun.
+def logs(
+    cluster: Cluster, run: Any, node: str | None, follow: bool, namespace: str
+) -> Iterator[tuple[str, str]]:
+    """Yield (title, piece of the log) of the pods of one node, or of every node that has begun.
+
+    Attempts come in the order of their creation; `follow` is about the newest one alone.
 
     Raises:
-      UserError: The run has no such node, or it has not begun.
+      UserError: The run has no such node, it has not begun, its pods are gone, or kubeconfig is.
+      ClusterError: The Kubernetes API refuses or does not answer.
     """
-    known = {item.name: item for item in nodes(run, names_of(cluster, run))}
+    names = names_of(cluster, run)
+    known = {item.name: item for item in nodes(run, names)}
     if node is not None and node not in known:
         raise unknown_name("node", node, known)
-    chosen = [known[node]] if node else [item for item in known.values() if item.pods]
-    if not chosen or not chosen[0].pods:
-        raise UserError(f"{node or 'no node'} of run {run.run_id} has begun: try again later")
-    for item in chosen:
-        for pod in item.pods:
-            yield from ((item.name, text) for text in _read(cluster, run.run_id, pod, follow))
+    place = Pods(namespace, cluster.client.timeout_s)
+    attempts: dict[str, list[Pod]] = {task: [] for task in names if node in (None, names[task])}
+    for pod in place.of_run(run.run_id):
+        attempts.get(pod.task, []).append(pod)  # drivers fall out: they are no tasks
+    if not any(attempts.values()):
+        raise _without_pods(cluster, run, known[node] if node else None, namespace)
+    for task, pods in attempts.items():
+        several = len(pods) > 1 or any(pod.attempt > 1 for pod in pods)
+        for pod in pods[-1:] if follow else pods:
+            number = f", attempt {pod.attempt}" if several else ""
+            title = f"{names[task]}{number}, pod {pod.name}"
+            yield title, ""
+            try:
+                yield from ((title, text) for text in place.log(pod, follow))
+            except ClusterError as error:
+                if (node and pod is pods[-1]) or error.status in NO_WAY:
+                    raise
+                yield title, f"[no log: {error}]\n"
 
 
-def _read(cluster: Cluster, run_id: str, pod: str, follow: bool) -> Iterator[str]:
-    client = cluster.client._run_api.api_client
-    answer = client.call_api(
-        f"/apis/v1alpha1/runs/{run_id}/nodes/{pod}/log",
-        "GET",
-        query_params=[("follow", "true")] if follow else [],
-        auth_settings=["Bearer"],
-        _return_http_data_only=True,
-        _preload_content=False,
-        _request_timeout=(cluster.client.timeout_s, None) if follow else None,
+def _without_pods(cluster: Cluster, run: Any, node: Node | None, namespace: str) -> UserError:
+    """Say why there is nothing to read: never begun, not yet begun, or gone."""
+    what = f"node '{node.name}' of run {run.run_id}" if node else f"run {run.run_id}"
+    if node and node.state == "SKIPPED":
+        return UserError(f"{what} never began: it was skipped")
+    if node and node.state == "PENDING" and run.state in OVER:
+        return UserError(f"{what} never began: the run is {run.state.lower()}")
+    if (node or run).state not in OVER:
+        return UserError(
+            f"{what} has no pod yet in namespace '{namespace}': try again later, or name the run's "
+            "own with --namespace"
+        )
+    return UserError(
+        f"{what} has no pods left in namespace '{namespace}' (they go, with their logs, some time "
+        "after a run's end; or name the run's own with --namespace). Where the installation "
+        "publishes logs, they are the artifact executor-logs of each node: "
+        f"{cluster.link('runs', run.run_id)}"
     )
-    for piece in answer.stream(2**14):
-        yield piece.decode("utf-8", "replace")
 
 
 def _details(run: Any) -> list[Any]:
@@ -159,12 +184,9 @@ def _details(run: Any) -> list[Any]:
 
 def _node(name: str, detail: Any) -> Node:
     if detail is None:
-        return Node(name, "PENDING", None, (), "")
+        return Node(name, "PENDING", None, "")
     begun, ended = detail.start_time or detail.create_time, detail.end_time
     over = begun and ended and ended.year > 1970
-    pods = tuple(child.pod_name for child in detail.child_tasks or () if child.pod_name)
-    if detail.pod_name:
-        pods = (detail.pod_name,)
     error = detail.error.message if detail.error and detail.error.message else ""
     seconds = (ended - begun).total_seconds() if over else None
-    return Node(name, detail.state or "PENDING", seconds, pods, error)
+    return Node(name, detail.state or "PENDING", seconds, error)

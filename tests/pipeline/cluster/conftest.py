@@ -10,6 +10,14 @@ from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
+
+from pipeline import cli
+from pipeline.cluster import submit
+from pipeline.cluster.client import Access
+from pipeline.cluster.cluster import Cluster
+
+Run = Callable[..., str]
 
 
 def _load(name: str) -> ModuleType:
@@ -83,3 +91,48 @@ def package(tmp_path: Path, package_spec: dict[str, Any]) -> Path:
     path = tmp_path / "small.yaml"
     path.write_text(yaml.safe_dump(package_spec))
     return path
+
+
+@pytest.fixture
+def genvision(kfp: Any, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a command of ours; a failed one returns its line."""
+    monkeypatch.setenv("KF_PIPELINES_ENDPOINT", kfp.url)
+
+    def run(*words: str, fails: type[Exception] | None = None) -> str:
+        result = CliRunner().invoke(cli.cli, words, standalone_mode=False)
+        if fails:
+            assert isinstance(result.exception, fails), result.exception
+            return str(result.exception)
+        assert result.exception is None, result.exception
+        return result.stdout
+
+    return run
+
+
+@pytest.fixture
+def started(kfp: Any, package: Path) -> str:
+    """Upload the small package and start a run; returns the run's id."""
+    cluster = Cluster(Access(kfp.url))
+    version, _ = submit.upload_package(cluster, "small", package)
+    return submit.start(cluster, "small", version, {"n": "1", "tag": "a"}, "runner")
+
+
+@pytest.fixture
+def kube(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kfp: Any) -> Iterator[Any]:
+    """Start a stand-in for a cluster without pods and write a kubeconfig that leads to it."""
+    server = _load("kube_standin").Kube()
+    named = {"cluster": "c", "user": "u"}
+    tree = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "c", "cluster": {"server": server.url}}],
+        "users": [{"name": "u", "user": {"token": "secret"}}],
+        "contexts": [{"name": "here", "context": named}],
+        "current-context": "here",
+    }
+    path = tmp_path / "kubeconfig"
+    path.write_text(yaml.safe_dump(tree))
+    monkeypatch.setenv("KUBECONFIG", str(path))
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    yield server
+    server.close()

@@ -61,7 +61,7 @@ class KfpServer:
         return list(self.store.tables[name].values())
 
     def answer(self, request: Request) -> Any:
-        """Find what the API answers; a str is sent as plain text."""
+        """Find what the API answers."""
         for failure in self.failures:
             if request.method == failure.method and re.search(failure.pattern, request.path):
                 raise self.refusal(failure.status, failure.message)
@@ -112,13 +112,6 @@ def _set_mode(server: KfpServer, request: Request, identity: str, verb: str) -> 
     return {}
 
 
-def _log(server: KfpServer, request: Request, run: str, pod: str) -> str:
-    server.store.get("runs", run)
-    if pod not in server.store.logs:
-        raise server.refusal(500, f'pods "{pod}" not found')
-    return server.store.logs[pod]
-
-
 _API = "/apis/v2beta1"
 _ID = "([0-9a-f-]{36})"
 _ROUTES: list[tuple[str, str, Any]] = [
@@ -143,7 +136,6 @@ _ROUTES: list[tuple[str, str, Any]] = [
     ("DELETE", f"{_API}/(experiments|pipelines|runs|recurringruns)/([^/:]+)", _delete),
     ("POST", f"{_API}/runs/([^/:]+):terminate", lambda s, r, i: s.store.terminate(i) or {}),
     ("POST", f"{_API}/recurringruns/{_ID}:(enable|disable)", _set_mode),
-    ("GET", "/apis/v1alpha1/runs/([^/]+)/nodes/([^/]+)/log", _log),
 ]  # fmt: skip
 
 
@@ -178,9 +170,7 @@ class _Handler(BaseHTTPRequestHandler):
                 error = {"error_message": said, "error_details": said}
             self._send(refusal.status, json.dumps(error).encode())
         else:
-            plain = isinstance(answer, str)
-            data = answer.encode() if plain else json.dumps(answer).encode()
-            self._send(200, data, "text/plain" if plain else "application/json")
+            self._send(200, json.dumps(answer).encode())
 
     def _check_sign_in(self) -> None:
         if self.kfp.token and self.headers.get("authorization") != f"Bearer {self.kfp.token}":

@@ -120,7 +120,6 @@ class Store:
             for name in ("experiments", "pipelines", "pipeline_versions", "runs", "recurring_runs")
         }
         self.now = datetime.datetime(2026, 11, 2, 3, 0, 0)
-        self.logs: dict[str, str] = {}
 
     def stamp(self) -> str:
         """Now, in whole seconds; the clock does not move by itself, so that times tie."""
@@ -241,6 +240,7 @@ class Store:
     def details(self, run: dict[str, Any]) -> list[dict[str, Any]]:
         """Tell the tasks as the API does: the graph's root, drivers and tasks side by side.
 
+        No task names its pods: what is called so are ids of Argo's nodes.
         Of a run that failed the second task is to blame; nothing behind it began.
         """
         version = run["pipeline_version_reference"]["pipeline_version_id"]
@@ -253,7 +253,8 @@ class Store:
                 break
             row = {
                 "display_name": name, "state": run["state"],
-                "start_time": "2026-11-02T03:00:10Z", "child_tasks": [{"pod_name": f"pod-{name}"}],
+                "start_time": "2026-11-02T03:00:10Z",
+                "child_tasks": [{"pod_name": f"small-x1-{number}"}],
             }  # fmt: skip
             if run["state"] in ("SUCCEEDED", "FAILED"):
                 row["end_time"] = "2026-11-02T03:00:52Z"

@@ -1,4 +1,4 @@
-"""`genvision submit`, `status` and `logs` against the stand-in."""
+"""`genvision submit` and `status` against the stand-in."""
 
 from __future__ import annotations
 
@@ -8,39 +8,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
-from pipeline import cli
 from pipeline.cluster import submit, watch
 from pipeline.cluster.client import Access
 from pipeline.cluster.cluster import Cluster
 from trainer.errors import RunFailed, UserError
 
 Run = Callable[..., str]
-
-
-@pytest.fixture
-def genvision(kfp: Any, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run a command of ours; a failed one returns its line."""
-    monkeypatch.setenv("KF_PIPELINES_ENDPOINT", kfp.url)
-
-    def run(*words: str, fails: type[Exception] | None = None) -> str:
-        result = CliRunner().invoke(cli.cli, words, standalone_mode=False)
-        if fails:
-            assert isinstance(result.exception, fails), result.exception
-            return str(result.exception)
-        assert result.exception is None, result.exception
-        return result.stdout
-
-    return run
-
-
-@pytest.fixture
-def started(kfp: Any, package: Path) -> str:
-    """Upload the small package and start a run; returns the run's id."""
-    cluster = Cluster(Access(kfp.url))
-    version, _ = submit.upload_package(cluster, "small", package)
-    return submit.start(cluster, "small", version, {"n": "1", "tag": "a"}, "runner")
 
 
 def test_an_equal_package_is_not_sent_twice(kfp: Any, package: Path) -> None:
@@ -115,19 +89,6 @@ def test_waiting_outlives_a_short_outage(
     kfp.script = ["RUNNING", "SUCCEEDED"]
     assert watch.wait(cluster, started).state == "SUCCEEDED"
     assert next(pauses) == 4
-
-
-def test_logs(kfp: Any, genvision: Run, started: str) -> None:
-    assert "has begun: try again later" in genvision("logs", started, fails=UserError)
-    kfp.script = ["RUNNING"]
-    kfp.store.logs["pod-hello"] = "first line\nsecond line\n"
-    genvision("status", started)
-    assert genvision("logs", started) == "== hello\nfirst line\nsecond line\n"
-    assert genvision("logs", "small", "--node", "hello", "--follow").endswith("second line\n")
-    assert kfp.requests[-1].query == {"follow": "true"}
-    assert "unknown node 'helo'" in genvision("logs", "small", "--node=helo", fails=UserError)
-    kfp.store.logs.clear()
-    assert 'pods "pod-hello" not found' in genvision("logs", started, fails=UserError)
 
 
 def test_runs_that_are_not_there(kfp: Any, genvision: Run, package: Path) -> None:
