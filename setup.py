@@ -62,6 +62,7 @@ setup(
         "jinja2>=3.1",
         "kfp>=2.16.1,<2.17",
         "kfp-kubernetes>=2.16.1,<2.17",
+        "kubernetes>=26,<27",  # kfp and tfx bring it too; tfx allows no newer one
         "matplotlib>=3.9",
         "numpy>=2,<2.5",
         "pillow>=11",
