@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import Any
 
@@ -88,7 +89,11 @@ def run(
         click.echo("\n".join(local_run.describe(resolved, paths)))
         click.echo(f"{'nodes':9}{' > '.join(nodes.selected(resolved, first, last))}")
         return
-    local_run.run(resolved, paths, first, last, startup.began())
+    signals.listen(f"terminated; {_GOES_ON}")
+    try:
+        local_run.run(resolved, paths, first, last, startup.began())
+    except KeyboardInterrupt:
+        raise Interrupted(signal.SIGINT, f"interrupted; {_GOES_ON}") from None
 
 
 @cli.command()
@@ -216,7 +221,7 @@ complete.attach(cli)
 
 def main() -> None:
     """Run the command line; what a person can get wrong is one line on standard error."""
-    signals.listen(f"terminated; {_GOES_ON}")
+    signals.listen("terminated")
     try:
         cli.main(standalone_mode=False)
     except Exception as error:
@@ -229,10 +234,7 @@ def main() -> None:
         print(f"genvision: {' '.join(text.split()) or 'interrupted'}", file=sys.stderr)
         sys.exit(code)
     except KeyboardInterrupt:
-        print(
-            "genvision: interrupted; finished nodes are kept, the same command goes on from them",
-            file=sys.stderr,
-        )
+        print("genvision: interrupted", file=sys.stderr)
         sys.exit(130)
 
 

@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +18,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from pipeline import cli
+from pipeline import cli, run, signals
+from trainer import progress
 from trainer.errors import Interrupted, RunFailed, UserError
 
 ROOT = Path(__file__).parents[2]
@@ -87,7 +89,7 @@ def test_versions_and_history_as_json(tmp_path: Path) -> None:
         (UserError("no such\n thing"), 2, "genvision: no such thing\n"),
         (click.UsageError("no such option"), 2, "genvision: no such option\n"),
         (click.exceptions.Abort(), 130, "genvision: interrupted\n"),
-        (KeyboardInterrupt(), 130, "genvision: interrupted; finished nodes are kept"),
+        (KeyboardInterrupt(), 130, "genvision: interrupted\n"),
         (Interrupted(signal.SIGTERM, "saved"), 143, "genvision: saved\n"),
     ],
 )
@@ -108,6 +110,36 @@ def test_exit_codes_and_their_line(error, code: int, said: str, monkeypatch, cap
     assert ended == code
     told = capsys.readouterr().err
     assert told.startswith(said) and told.count("\n") == (error is not None)
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(signal.SIGINT, "interrupted"), (signal.SIGTERM, "terminated")]
+)
+def test_only_a_run_tells_that_nodes_are_kept(
+    number, said: str, monkeypatch, capsys, tmp_path: Path
+) -> None:
+    """Other commands have no nodes: what a signal says there is one word."""
+
+    def signalled(*_) -> None:
+        os.kill(os.getpid(), number)
+        time.sleep(5)
+
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    monkeypatch.setattr(run, "run", signalled)
+    monkeypatch.setattr(signals, "_last", None)  # as it was, after the test
+    line = ["run", "digits_cgan", "--output-dir", str(tmp_path)]
+    try:
+        with pytest.raises(Interrupted, match=f"^{said}; finished nodes are kept, the same") as it:
+            cli.cli.main(line, standalone_mode=False)
+        assert it.value.signal_number == number
+        monkeypatch.setattr(cli.cli, "main", lambda **_: signalled())
+        with pytest.raises(SystemExit):
+            cli.main()
+        assert capsys.readouterr().err == f"genvision: {said}\n"
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+        progress.stop_with(None)
 
 
 def test_a_defect_of_ours_keeps_its_traceback(monkeypatch) -> None:
