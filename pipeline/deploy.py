@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -11,10 +12,25 @@ from pipeline.answers import json_option, tell
 from serving import flags
 from serving.options import Address
 
+
+class _Number(click.FloatRange):
+    """A range that NaN and infinity are outside of: they compare with nothing, or never end."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Read a number."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is no finite number.", param, ctx)
+        return number
+
+
 _RECIPE = click.option("--recipe", default="digits_cgan", show_default=True)
 _OUTPUT = click.option("--output-dir", metavar="DIR", help="Default: runs/RECIPE.")
 _TARGET = flags.asking(help_text="A running server that follows the model config.")
 _WHY = click.option("--why", default="", metavar="TEXT", help="Reason, for the history.")
+_NO_SERVER = click.option("--no-server", is_flag=True, help="Do not ask a server.")
 _PLACE = (
     _RECIPE,
     _OUTPUT,
@@ -31,10 +47,10 @@ _CHANGE = (
         metavar="PATH",
         help="The versions' folder as the server sees it, e.g. /models/digits.",
     ),
-    click.option("--no-server", is_flag=True, help="Change labels without asking a server."),
+    _NO_SERVER,
     click.option(
         "--wait",
-        type=click.FloatRange(0),
+        type=_Number(0),
         default=60.0,
         show_default=True,
         help="Seconds the server may take for each step.",
@@ -123,13 +139,13 @@ def pin(version: int | None, off: bool, why: str, **place: Any) -> None:
 @click.option("--keep", type=click.IntRange(1), default=3, show_default=True, help="Newest ones.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
 @_WHY
+@_NO_SERVER
 @_with(_PLACE)
 def prune(keep: int, dry_run: bool, why: str, **place: Any) -> None:
-    """Delete old versions; those with a label and the newest ones stay."""
+    """Delete old versions; those with a label, the newest and those that --target serves stay."""
     from pipeline import operate
 
-    with operate.release(operate.Place(**place | {"no_server": True})) as release:
-        doomed = release.prune(keep, why, dry_run)
+    doomed = operate.prune(operate.Place(**place), keep, why, dry_run)
     what = "would delete" if dry_run else "deleted"
     click.echo(f"{what} {', '.join(map(str, doomed)) if doomed else 'nothing'}")
 
@@ -147,27 +163,34 @@ def models(target: Address, names: tuple[str, ...], as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("version", type=int)
+@click.argument("version", type=int, required=False)
 @click.option("--requests", type=click.IntRange(1), default=1000, show_default=True)
-@click.option("--share", type=float, default=0.1, show_default=True, help="The canary's part.")
+@click.option(
+    "--share",
+    type=_Number(0, 1, min_open=True, max_open=True),
+    default=0.1,
+    show_default=True,
+    help="The canary's part.",
+)
 @click.option(
     "--extra-errors",
-    type=click.FloatRange(0, 1),
+    type=_Number(0, 1),
     default=0.0,
     show_default=True,
     help="Error rate it may have above stable's.",
 )
 @click.option(
     "--slower",
-    type=click.FloatRange(0, min_open=True),
+    type=_Number(0, min_open=True),
     default=1.5,
     show_default=True,
     help="Factor on stable's p50 and p95 that it may reach.",
 )
 @click.option("--threads", type=click.IntRange(1, 64), default=4, show_default=True)
 @click.option("--no-promote", is_flag=True, help="Leave a good one as canary.")
+@click.option("--off", is_flag=True, help="Try nothing: take the label canary away.")
 @_with(_CHANGE)
-def canary(version: int, no_promote: bool, why: str, **options: Any) -> None:
+def canary(version: int | None, no_promote: bool, off: bool, why: str, **options: Any) -> None:
     """Try VERSION on a share of requests, then promote it or fall back, and say why.
 
     It is promoted if it has every signature of stable, no higher error rate (--extra-errors) and
@@ -178,6 +201,12 @@ def canary(version: int, no_promote: bool, why: str, **options: Any) -> None:
     names = ("requests", "share", "extra_errors", "slower", "threads")
     rules = {name: options.pop(name) for name in names}
     place = operate.Place(**options)
+    if off == (version is not None):
+        raise click.UsageError("give either a VERSION to try or --off")
+    if version is None:
+        with operate.release(place) as release:
+            click.echo(release.drop_canary(why))
+        return
     click.echo("\n".join(operate.try_canary(place, version, rules, not no_promote, why)))
 
 

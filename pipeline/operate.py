@@ -7,7 +7,7 @@ import json
 import shlex
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from serving import deployment
 from serving.admin import Admin
 from serving.canary import Rules, check
 from serving.deployment import LABELS, Destination
+from serving.errors import ServingError
 from serving.options import Address
 from serving.release import Release
 from trainer.errors import RunFailed, UserError
@@ -110,8 +111,30 @@ def try_canary(
     lines += [f"kept    {text}" for text in verdict.kept]
     if not verdict.good:
         print("\n".join(lines))
-        raise RunFailed(f"version {version} fell back: {verdict.why()}")
+        raise RunFailed(f"version {version} fell back: {verdict.why()}{verdict.undone}")
+    if verdict.undone:
+        print("\n".join(lines))
+        raise UserError(f"version {version} kept every rule, but {verdict.undone}")
     return [*lines, f"version {version} is {'stable' if promote else 'a good canary'}"]
+
+
+def prune(place: Place, keep: int, why: str, dry_run: bool) -> list[int]:
+    """Delete old versions, or only tell which; see `Release.prune`.
+
+    Raises:
+      UserError: Neither labels nor a server tell which versions are in use.
+      ServingError: Nothing was pushed yet, or the server does not answer.
+    """
+    to = place.destination()
+    to.versions()
+    if place.target is None and not place.no_server and not to.labels():
+        raise UserError(
+            f"no version of '{to.model}' has a label, so a server answers with the newest one that "
+            "loads: give --target HOST:PORT of the server, which tells the versions in use, or "
+            "--no-server if none runs"
+        )
+    with release(place._replace(no_server=place.target is None)) as found:
+        return found.prune(keep, why, dry_run)
 
 
 def scores(place: Place) -> Callable[[int], dict[str, float]]:
@@ -141,7 +164,9 @@ def versions(place: Place) -> list[dict[str, Any]]:
             "version": version,
             "labels": [label for label in LABELS if labels.get(label) == version],
             "state": states.get(version, "not loaded" if states else "-"),
-            "pushed": datetime.fromtimestamp(path.stat().st_mtime).isoformat(timespec="seconds"),
+            "pushed": datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(
+                timespec="seconds"
+            ),
             "bytes": sum(file.stat().st_size for file in path.rglob("*") if file.is_file()),
             "scores": found(version),
         }
@@ -151,11 +176,11 @@ def versions(place: Place) -> list[dict[str, Any]]:
 
 def table(found: Sequence[Mapping[str, Any]]) -> list[str]:
     """Put what `versions` found into columns."""
-    rows = [["VERSION", "LABELS", "STATE", "PUSHED", "MB", "SCORES"]]
+    rows = [["VERSION", "LABELS", "STATE", "PUSHED (UTC)", "MB", "SCORES"]]
     for row in found:
         figures = list(row["scores"].items())[:KEPT_SCORES]
         told = ", ".join(f"{name} {value:.3g}" for name, value in figures)
-        labels, pushed = ",".join(row["labels"]) or "-", row["pushed"][:16].replace("T", " ")
+        labels, pushed = ",".join(row["labels"]) or "-", _shown(row["pushed"][:16])
         size = f"{row['bytes'] / 1e6:.1f}"
         rows.append([str(row["version"]), labels, row["state"], pushed, size, told])
     return aligned(rows)
@@ -163,11 +188,21 @@ def table(found: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def history(events: Sequence[Mapping[str, Any]]) -> list[str]:
     """Put what was done to a destination into columns, oldest first."""
-    rows = [["TIME", "WHO", "ACTION", "VERSION", "WHY"]]
+    rows = [["TIME (UTC)", "WHO", "ACTION", "VERSION", "WHY"]]
     for line in events:
-        cells = (line["time"][:19], line["who"], line["action"], line["version"], line["why"])
+        cells = (
+            _shown(line["time"][:19]),
+            line["who"],
+            line["action"],
+            line["version"],
+            line["why"],
+        )
         rows.append([str(cell) for cell in cells])
     return aligned(rows)
+
+
+def _shown(time: str) -> str:
+    return time.replace("T", " ")
 
 
 def served(target: Address, models: Sequence[str]) -> list[dict[str, Any]]:
@@ -208,7 +243,10 @@ def served_table(found: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _runner(command: str) -> Callable[[], None]:
-    words = shlex.split(command)
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise UserError(f"--apply {command}: {error}") from None
 
     def run() -> None:
         if not words:
@@ -216,7 +254,7 @@ def _runner(command: str) -> Callable[[], None]:
         try:
             subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
         except (OSError, subprocess.CalledProcessError) as error:
-            raise UserError(f"--apply: {error}") from None
+            raise ServingError(f"--apply: {error}") from None
 
     return run
 

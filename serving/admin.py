@@ -11,7 +11,11 @@ from serving.errors import NotFoundError, RejectedError, ServingError, Unavailab
 from serving.options import Address
 
 POLL_S = 0.1
-AVAILABLE = "AVAILABLE"
+AVAILABLE, END = "AVAILABLE", "END"
+
+
+class NotYetError(ServingError):
+    """The server did not come to agree in time, and says nothing of why."""
 
 
 class Admin(Client):
@@ -57,34 +61,48 @@ class Admin(Client):
 
         Args:
           wanted: Versions.
-          failed: Errors the server already showed before it was asked to load them: a new one ends
-            the waiting.
+          failed: Errors the server already showed before it was asked to load them. It may try
+            again (TensorFlow Serving does, an embedded server once the folder has changed), so
+            only a new one, or the same after another try, ends the waiting.
 
         Raises:
           ServingError: One cannot be loaded, or does not answer within `wait_s`.
         """
+        old = dict(failed)
 
         def missing() -> str:
             states = self.states()
-            for version in wanted:
+            absent = [v for v in wanted if v not in states or states[v].state != AVAILABLE]
+            for version in absent:
                 row = states.get(version)
-                if row and row.state == "END" and row.error and row.error != failed.get(version):
-                    raise ServingError(
-                        f"{self.target} cannot load version {version} of '{self.model}': "
-                        f"{row.error}"
-                    )
-                if not row or row.state != AVAILABLE:
-                    state = row.state if row else "unknown to it"
-                    return f"version {version} is {state}, not AVAILABLE"
+                error = row.error if row and row.state == END else ""
+                if error and error != old.get(version):
+                    raise self._unloadable(version, error)
+                if not error:
+                    old.pop(version, None)
+            for version in absent:
+                state = states[version].state if version in states else "unknown to it"
+                return f"version {version} is {state}, not AVAILABLE"
             return ""
 
-        self._await(missing)
+        try:
+            self._await(missing)
+        except NotYetError:
+            for version in wanted:
+                if old.get(version):
+                    raise self._unloadable(version, old[version]) from None
+            raise
+
+    def _unloadable(self, version: int, error: str) -> ServingError:
+        return ServingError(
+            f"{self.target} cannot load version {version} of '{self.model}': {error}"
+        )
 
     def await_labels(self, labels: Mapping[str, int | None]) -> None:
         """Return when every label answers with its version, or with None not at all.
 
         Raises:
-          ServingError: Not so within `wait_s`.
+          NotYetError: Not so within `wait_s`.
         """
 
         def wrong() -> str:
@@ -100,5 +118,5 @@ class Admin(Client):
         end = time.monotonic() + self.wait_s
         while said := problem():
             if time.monotonic() > end:
-                raise ServingError(f"{self.target} after {self.wait_s:g} s: {said}")
+                raise NotYetError(f"{self.target} after {self.wait_s:g} s: {said}")
             time.sleep(POLL_S)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,11 @@ class Rules:
         """Raise ServingError for rules that could decide nothing."""
         if not 0 < self.share < 1:
             raise ServingError(f"--share {self.share:g}: it must be between 0 and 1")
+        if not (math.isfinite(self.slower) and math.isfinite(self.extra_errors)):
+            raise ServingError(
+                f"--slower {self.slower:g} --extra-errors {self.extra_errors:g}: a rule needs a "
+                "number that can be exceeded"
+            )
         least = min(self.requests * self.share, self.requests * (1 - self.share))
         if least < LEAST:
             raise ServingError(
@@ -86,12 +92,16 @@ class Seen:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The decision and one sentence per rule that was looked at (`broken` are the failed ones)."""
+    """The decision and one sentence per rule that was looked at (`broken` are the failed ones).
+
+    `undone` says why the decision could not be carried out; empty if it was.
+    """
 
     broken: list[str]
     kept: list[str]
     stable: Seen
     canary: Seen
+    undone: str = ""
 
     @property
     def good(self) -> bool:
@@ -116,35 +126,87 @@ def check(
       why: Why it is tried, for the history.
 
     Returns:
-      The verdict, already carried out and in the history.
+      The verdict, already carried out (unless `undone` says why not) and in the history.
 
     Raises:
-      ServingError: The canary cannot be set, or nothing answers. It has no label afterwards.
+      ServingError: The canary cannot be set, or nothing answers, or another command moved the
+        labels meanwhile. The version is no canary afterwards.
     """
     rules.check()
     if release.server is None:
         raise ServingError("a canary check needs a running server: give --target HOST:PORT")
     release.set_canary(version, why)
     try:
-        stable, canary, missing = observe(release.server.address, release.to.model, rules)
+        means = {STABLE: release.to.labels()[STABLE], CANARY: version}
+        stable, canary, missing = observe(release.server.address, release.to.model, rules, means)
+        _unmoved(release.to.labels(), means)
     except BaseException as error:
-        release.drop_canary(f"check broken off: {' '.join(str(error).split()) or 'interrupted'}")
+        told = " ".join(str(error).split()) or "interrupted"
+        left = _take_away(release, version, f"check broken off: {told}")
+        if isinstance(error, ServingError):
+            raise ServingError(
+                f"the check of version {version} is broken off: {told}{left}"
+            ) from None
         raise
     verdict = judge(rules, stable, canary, missing)
     seen = {STABLE: stable.summary(), CANARY: canary.summary()}
     if not verdict.good:
-        release.drop_canary(verdict.why(), observed=seen)
-    elif promote:
+        return replace(verdict, undone=_take_away(release, version, verdict.why(), observed=seen))
+    if not promote:
+        return verdict
+    try:
         release.promote(version, f"canary check: {verdict.why()}", observed=seen)
+    except ServingError as error:
+        left = _take_away(release, version, f"good, not promoted: {error}", observed=seen)
+        return replace(verdict, undone=f"it was not promoted: {error}{left}")
     return verdict
 
 
-def observe(target: str | Address, model: str, rules: Rules) -> tuple[Seen, Seen, list[str]]:
+def _unmoved(labels: Mapping[str, int], means: Mapping[str, int]) -> None:
+    """Raise ServingError if a label means another version than when the check began."""
+    for label, version in means.items():
+        if labels.get(label) != version:
+            raise ServingError(
+                f"another command moved '{label}' from version {version} to "
+                f"{labels.get(label, 'none')}"
+            )
+
+
+def _take_away(release: Release, version: int, why: str, **facts: Any) -> str:
+    """Take the label from `version`, if need be without asking the server: it may be dead.
+
+    Returns what to do about a label that stays, or nothing.
+    """
+    problem = ""
+    for way in (release, replace(release, server=None)):
+        try:
+            way.drop_canary(why, version, **facts)
+        except ServingError as error:
+            problem = problem or str(error)
+        else:
+            return ""
+    if release.to.labels().get(CANARY) != version:
+        return ""
+    return f"; it is still labelled canary ({problem}): take that away with 'canary --off'"
+
+
+def observe(
+    target: str | Address, model: str, rules: Rules, means: Mapping[str, int]
+) -> tuple[Seen, Seen, list[str]]:
     """Send the requests of a check.
+
+    Args:
+      target: The server.
+      model: Its name there.
+      rules: How many requests, and to whom.
+      means: Versions that must answer to the labels stable and canary.
 
     Returns:
       What was seen of stable and of the canary, and what the canary's signatures lack; with
       anything lacking no request is sent.
+
+    Raises:
+      ServingError: Another version answered to a label.
     """
     with Client(target, model) as client:
         ours, theirs = client.metadata(STABLE), client.metadata(CANARY)
@@ -154,7 +216,7 @@ def observe(target: str | Address, model: str, rules: Rules) -> tuple[Seen, Seen
         name = next((n for n in SIGNATURES if n in ours), None)
         if name is None:
             raise ServingError(f"'{model}' has none of the signatures {', '.join(SIGNATURES)}")
-        ask = _asker(client, name, ours[name])
+        ask = _asker(client, name, ours[name], means)
         for _ in range(UNTIMED):
             for label in (STABLE, CANARY):
                 ask(label, 0, Seen())
@@ -227,18 +289,22 @@ def _labels(rules: Rules) -> Iterator[tuple[int, str]]:
         yield i, CANARY if ours else STABLE
 
 
-def _asker(client: Client, signature: str, definition: Any) -> Callable[[str, int, Seen], None]:
+def _asker(
+    client: Client, signature: str, definition: Any, means: Mapping[str, int]
+) -> Callable[[str, int, Seen], None]:
     def ask(label: str, number: int, seen: Seen) -> None:
         inputs = example_inputs(definition, 1)
         if "seed" in inputs:
             inputs["seed"] = inputs["seed"] + number
         start = time.perf_counter()
         try:
-            client.predict(signature, inputs, label)
+            answer = client.predict(signature, inputs, label)
         except (RequestError, ValueError) as error:
             seen.errors.append(" ".join(str(error).split()))
         else:
             seen.latencies.append(1000 * (time.perf_counter() - start))
+            # Figures of another version must not decide about this one.
+            _unmoved({label: answer.version}, {label: means[label]})
 
     return ask
 

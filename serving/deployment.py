@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import getpass
+import itertools
 import json
 import os
 import socket
@@ -26,6 +27,9 @@ CONFIG, HISTORY = "models.config", "history.jsonl"
 """Files beside the version folders; servers look at numeric names only."""
 
 PLATFORM = "tensorflow"
+
+_LINE = {"time": str, "who": str, "action": str, "version": int, "why": str}
+"""What every line of a history has, and what its readers rely on."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,8 @@ class Destination:
     def write(self, labels: Mapping[str, int], loaded: Iterable[int] = ()) -> None:
         """Write labels and the versions to load (those labelled, and `loaded`) in one rename.
 
-        Without any, the server follows the newest version. Other models in the file stay.
+        Without any, the server follows the newest version. Other models in the file stay, and so
+        do the comments before its first entry.
 
         Raises:
           ServingError: The file does not parse or cannot be written.
@@ -105,7 +110,12 @@ class Destination:
         wanted = sorted({*labels.values(), *loaded})
         if wanted:
             entry.model_version_policy.specific.versions.extend(wanted)
-        self.restore(text_format.MessageToString(config))
+        self.restore(_head(self.text() or "") + text_format.MessageToString(config))
+
+    def elsewhere(self) -> bool:
+        """Whether the server sees other folders than those here: a container's, a volume's."""
+        named = self.seen_as or self._entry(self._parsed()).base_path
+        return bool(named) and Path(named) != self.base.absolute()
 
     def followed(self) -> Path | None:
         """Return the config file for a server here to follow; made, without labels, if missing.
@@ -150,36 +160,49 @@ class Destination:
                 part.unlink(missing_ok=True)
 
     def history(self) -> list[dict[str, Any]]:
-        """Return what was done to this destination, oldest first."""
+        """Return what was done to this destination, oldest first.
+
+        Raises:
+          ServingError: The file cannot be read, or a line is none of a history.
+        """
         file = self.base / HISTORY
         try:
             lines = file.read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
             return []
-        try:
-            return [json.loads(line) for line in lines if line.strip()]
-        except ValueError as error:
-            raise ServingError(f"{file} is not one JSON object per line: {error}") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise ServingError(f"cannot read the history {file}: {error}") from None
+        return [_event(file, n, line) for n, line in enumerate(lines, 1) if line.strip()]
 
     def record(self, action: str, **facts: Any) -> None:
         """Append a line to the history: time (UTC), who, action and the facts."""
         who = f"{getpass.getuser()}@{socket.gethostname()}"
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         line = json.dumps({"time": now, "who": who, "action": action, "model": self.model} | facts)
-        with (self.base / HISTORY).open("a", encoding="utf-8") as stream:
-            stream.write(line + "\n")
+        file = self.base / HISTORY
+        try:
+            with file.open("a", encoding="utf-8") as stream:
+                stream.write(line + "\n")
+        except OSError as error:
+            raise ServingError(
+                f"'{action}' of version {facts.get('version')} is done, but cannot be written to "
+                f"{file}: {error.strerror or error}"
+            ) from None
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Keep every other command off the config file, whichever model it is about.
 
         Raises:
-          ServingError: One is at work, or the folder cannot be written to.
+          ServingError: One is at work, or config or history cannot be written to.
         """
         self.versions()
-        folder = self.file.absolute().parent
-        if not os.access(folder, os.W_OK):
-            raise ServingError(f"cannot write in '{folder}': changes are made by who owns it")
+        folder, history = self.file.absolute().parent, self.base / HISTORY
+        for place in (folder, history if history.exists() else self.base):
+            if not os.access(place, os.W_OK):
+                raise ServingError(f"cannot write in '{place}': changes are made by who owns it")
+        if history.exists() and not history.is_file():
+            raise ServingError(f"the history {history} is no file: move it away")
         handle = os.open(folder, os.O_RDONLY)  # the folder itself: no lock file is left behind
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -217,6 +240,29 @@ def scores(version: Path) -> dict[str, float]:
         return {name: float(score["value"]) for name, score in found["scores"].items()}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
+
+
+def _head(text: str) -> str:
+    """Return the comment lines a text begins with: what a person wrote about the file."""
+    lines = text.splitlines(keepends=True)
+    return "".join(itertools.takewhile(lambda line: line.lstrip().startswith("#"), lines))
+
+
+def _event(file: Path, number: int, line: str) -> dict[str, Any]:
+    try:
+        found = json.loads(line)
+    except ValueError as error:
+        raise ServingError(
+            f"{file} is not one JSON object per line: line {number}: {error}"
+        ) from None
+    if not isinstance(found, dict) or any(
+        not isinstance(found.get(key), kind) for key, kind in _LINE.items()
+    ):
+        raise ServingError(
+            f"{file} line {number} is no line of a history ({', '.join(_LINE)}): correct or "
+            "remove it"
+        )
+    return found
 
 
 def _complete(path: Path) -> bool:

@@ -21,8 +21,10 @@ import tensorflow as tf
 from click.testing import CliRunner
 from PIL import Image
 
+from pipeline import operate
 from pipeline.cli import cli
 from serving import config
+from serving.canary import Seen, Verdict
 from serving.config_watch import ConfigWatch
 from serving.deployment import Destination
 from serving.errors import ServingError
@@ -121,6 +123,69 @@ def test_a_canary_that_falls_back_is_exit_code_one(place: list[str]) -> None:
         genvision("canary", "3", "--requests", "100", "--share", "0.3", "--slower", "0.01", *place)
 
 
+def test_a_canary_label_can_be_taken_away(place: list[str]) -> None:
+    genvision("versions", "promote", "1", *place)
+    fair = ("--requests", "100", "--share", "0.3", "--slower", "50")
+    told = genvision("canary", "3", "--no-promote", *fair, *place)
+    assert told.splitlines()[-1] == "version 3 is a good canary"
+    assert genvision("canary", "--off", *place) == "'digits': version 3 is no longer the canary\n"
+    with pytest.raises(ServingError, match="'digits' has no canary"):
+        genvision("canary", "--off", "--no-server", *place[:2])
+    for both in (("3", "--off"), ()):
+        with pytest.raises(click.UsageError, match="either a VERSION to try or --off"):
+            genvision("canary", *both, *place)
+
+
+def test_a_verdict_that_cannot_be_carried_out_is_told(
+    place: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen = Seen([1.0], [])
+    verdict = Verdict([], ["it answers"], seen, seen, "it was not promoted: pinned")
+    monkeypatch.setattr(operate, "check", lambda *_: verdict)
+    where = operate.Place("digits_cgan", place[1], no_server=True)
+    with pytest.raises(UserError, match="version 3 kept every rule, but it was not promoted: pin"):
+        operate.try_canary(where, 3, {}, True, "")
+    assert "kept    it answers" in capsys.readouterr().out
+
+
+def test_prune_asks_the_server_or_the_labels(
+    place: list[str], output: Path, tmp_path: Path
+) -> None:
+    """Nothing is promoted and the newest folder is broken: the server answers with another."""
+    base = tmp_path / "serving" / "digits"
+    shutil.copytree(output / "serving/digits/3", base / "8")
+    shutil.copytree(output / "serving/digits/3", base / "3")
+    (base / "20").mkdir()
+    (base / "20" / "saved_model.pb").write_bytes(b"junk")
+    args = ("versions", "prune", "--keep", "1", "--output-dir", str(tmp_path))
+    with pytest.raises(UserError, match=r"no version of 'digits' has a label, .* --target .* --no"):
+        genvision(*args)
+    assert genvision(*args, "--dry-run", "--no-server") == "would delete 8, 3\n"
+    with serve_folder("digits", base, port=0) as server:
+        assert genvision(*args, "--target", server.target) == "deleted 3\n"
+    assert sorted(p.name for p in base.iterdir() if p.is_dir()) == ["20", "8"]
+
+
+def test_both_tables_of_versions_tell_utc(place: list[str], output: Path) -> None:
+    os.utime(output / "serving/digits/3", (0, 1_767_323_045))
+    listed = genvision("versions", "list", *place[:2]).splitlines()
+    assert "PUSHED (UTC)" in listed[0] and "2026-01-02 03:04  " in listed[1]
+    shown = genvision("versions", "list", "--json", *place[:2])
+    assert json.loads(shown)[0]["pushed"] == "2026-01-02T03:04:05+00:00"
+    line = {"time": "2026-01-02T03:04:05.678+00:00", "who": "a", "action": "b", "version": 1}
+    assert operate.history([line | {"why": ""}]) == [
+        "TIME (UTC)           WHO  ACTION  VERSION  WHY",
+        "2026-01-02 03:04:05  a    b       1",
+    ]
+
+
+@pytest.mark.parametrize("option", ["--wait", "--slower", "--extra-errors", "--share"])
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_what_is_no_number_is_refused(option: str, value: str) -> None:
+    with pytest.raises(click.BadParameter, match=r"finite number|is not in the range"):
+        genvision("canary", "3", option, value)
+
+
 def test_without_a_server_the_flag_is_required_and_the_command_runs_after_each_write(
     place: list[str], output: Path, tmp_path: Path
 ) -> None:
@@ -132,8 +197,10 @@ def test_without_a_server_the_flag_is_required_and_the_command_runs_after_each_w
     seen = ["--seen-as", "/models/digits", "--apply", f"cp {file} {tmp_path}/applied"]
     genvision(*args, "--no-server", *seen)
     assert 'base_path: "/models/digits"' in (tmp_path / "applied").read_text()
-    with pytest.raises(UserError, match="--apply: "):
+    with pytest.raises(ServingError, match="--apply: "):
         genvision(*args, "--no-server", "--apply", "false")
+    with pytest.raises(UserError, match='--apply kubectl "x: No closing quotation'):
+        genvision(*args, "--no-server", "--apply", 'kubectl "x')
 
 
 def test_single_files_carry_label_and_seed(place: list[str], tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from serving.admin import Admin
 from serving.canary import Rules, Seen, judge
 from serving.config_watch import ConfigWatch
 from serving.deployment import Destination
-from serving.errors import ServingError
+from serving.errors import ServingError, UnavailableError
 from serving.model_server import ModelServer
 from serving.release import Release
 
@@ -73,7 +73,9 @@ def release(base):
 
 @pytest.fixture
 def stable(release):
-    """Version 1 is stable when a test begins."""
+    """Version 1 is stable when a test begins, and nothing is under trial."""
+    if "canary" in release.to.labels():
+        release.drop_canary("")
     release.promote(1, "")
     return release
 
@@ -128,9 +130,99 @@ def test_a_check_broken_off_leaves_no_canary(stable, monkeypatch):
     assert stable.to.history()[-1]["why"] == "check broken off: interrupted"
 
 
+@pytest.fixture
+def meanwhile(monkeypatch):
+    """Let another command do something between the first and the counted requests of a check."""
+    send = canary._send
+
+    def first(command):
+        def patched(*args):
+            command()
+            return send(*args)
+
+        monkeypatch.setattr(canary, "_send", patched)
+
+    return first
+
+
+def test_figures_of_another_version_decide_nothing(stable, meanwhile):
+    """The label canary is taken away and given to a good version: the slow one is not promoted."""
+
+    def other():
+        stable.drop_canary("")
+        stable.set_canary(2, "")
+
+    meanwhile(other)
+    said = r"check of version 4 is broken off: .* moved 'canary' from version 4 to 2"
+    with pytest.raises(ServingError, match=said):
+        canary.check(stable, 4, Rules(requests=400, share=0.5))
+    assert stable.to.labels()["stable"] == 1 and stable.to.labels()["canary"] == 2
+    assert stable.to.history()[-1]["action"] == "canary"
+
+
+@pytest.mark.parametrize(
+    ("command", "label", "after"),
+    [
+        (lambda release: release.pin(1, ""), "canary", {"stable": 1, "pinned": 1}),
+        (lambda release: release.promote(2, ""), "(stable|canary)", {"stable": 2, "previous": 1}),
+        (lambda release: release.promote(3, ""), "stable", {"stable": 3, "previous": 1}),
+    ],
+    ids=["pin", "promote it", "promote another"],
+)
+def test_a_command_that_decides_meanwhile_wins(stable, meanwhile, command, label, after):
+    meanwhile(lambda: command(stable))
+    said = rf"check of version 2 is broken off: another command moved '{label}' from version "
+    try:
+        with pytest.raises(ServingError, match=said):
+            canary.check(stable, 2, FEW)
+        labels = stable.to.labels()
+        assert {k: v for k, v in labels.items() if k in after} == after and "canary" not in labels
+    finally:
+        if "pinned" in stable.to.labels():
+            stable.unpin("")
+
+
+@pytest.mark.parametrize(("version", "good"), [(2, True), (5, False)])
+def test_a_server_that_dies_costs_neither_verdict_nor_order(stable, monkeypatch, version, good):
+    observe = canary.observe
+
+    def dead():
+        raise UnavailableError("UNAVAILABLE", "no model server answers")
+
+    def last(*args):
+        seen = observe(*args)
+        monkeypatch.setattr(stable.server, "states", dead)
+        return seen
+
+    monkeypatch.setattr(canary, "observe", last)
+    verdict = canary.check(stable, version, FEW)
+    assert verdict.good == good
+    assert verdict.undone == ("it was not promoted: no model server answers" if good else "")
+    assert stable.to.labels()["stable"] == 1 and "canary" not in stable.to.labels()
+    line = stable.to.history()[-1]
+    assert (line["action"], line["version"], line["server"]) == ("drop canary", version, None)
+
+
+def test_a_label_that_stays_is_told(stable, monkeypatch):
+    monkeypatch.setattr(canary, "observe", lambda *_: (seen(10), seen(99), []))
+    monkeypatch.setattr(Release, "drop_canary", refuse)
+    verdict = canary.check(stable, 2, Rules())
+    assert not verdict.good
+    assert verdict.undone.startswith("; it is still labelled canary (busy): take that away with")
+    monkeypatch.undo()
+    stable.drop_canary("")
+
+
+def refuse(*args, **kwargs):
+    raise ServingError("busy")
+
+
 def test_rules_that_decide_nothing_are_refused(stable):
     with pytest.raises(ServingError, match="leaves 5 requests"):
         canary.check(stable, 2, Rules(requests=50, share=0.1))
+    for rule in ({"slower": float("nan")}, {"extra_errors": float("nan")}):
+        with pytest.raises(ServingError, match="a rule needs a number"):
+            canary.check(stable, 2, Rules(**rule))
     with pytest.raises(ServingError, match="needs a running server"):
         canary.check(Release(stable.to, None), 2, FEW)
     assert "canary" not in stable.to.labels()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -92,8 +93,9 @@ def test_a_version_that_does_not_load_gets_no_label(release, to):
     text = to.text()
     (to.base / "4").mkdir()
     (to.base / "4" / "saved_model.pb").write_bytes(b"junk")
-    with pytest.raises(ServingError, match=r"nothing was changed: .* cannot load version 4"):
+    with pytest.raises(ServingError, match=r"nothing was changed: .* cannot load version 4") as no:
         release.promote(4, "")
+    assert "Does the server follow" not in str(no.value)
     with pytest.raises(ServingError, match=r"no version 9 of 'digits' in .*: 4, 3, 2, 1"):
         release.promote(9, "")
     assert to.text() == text and len(to.history()) == 1
@@ -138,6 +140,124 @@ def test_a_canary_needs_a_stable_version_and_is_used_up_by_promotion(release, to
     release.set_canary(2, "again")
     release.promote(2, "good")
     assert to.labels() == {"stable": 2, "previous": 1}
+
+
+def test_only_its_own_check_takes_a_canary_away(release, to):
+    release.promote(1, "")
+    release.set_canary(2, "")
+    release.set_canary(2, "its check was killed: once more")
+    with pytest.raises(
+        ServingError, match=r"version 2 is the canary of .* already: .*canary --off"
+    ):
+        release.set_canary(3, "")
+    with pytest.raises(ServingError, match="the canary of 'digits' is 2, not 3"):
+        release.drop_canary("slow", 3)
+    assert to.labels() == {"stable": 1, "canary": 2}
+    assert release.drop_canary("slow") == "'digits': version 2 is no longer the canary"
+    with pytest.raises(ServingError, match="'digits' has no canary"):
+        release.drop_canary("slow")
+
+
+def test_a_pin_ends_a_trial(release, to):
+    release.promote(1, "")
+    release.set_canary(2, "")
+    said = release.pin(1, "demo")
+    assert said.endswith("(was already); version 2 is no longer the canary")
+    assert to.labels() == {"stable": 1, "pinned": 1}
+    last = to.history()[-1]
+    assert (last["action"], last["version"]) == ("drop canary", 2)
+    assert last["why"] == "version 1 is pinned"
+
+
+def test_labels_that_the_server_refused_do_not_stand_in_the_way(release, to, server):
+    """Written unchecked, a label on a version that is not loaded stops this server's reloads."""
+    release.promote(1, "")
+    release.promote(3, "")
+    Release(to, None).promote(2, "")
+    assert to.labels() == {"stable": 2, "previous": 3}
+    stop, lost = threading.Event(), []
+
+    def ask():
+        with Client(server.target, MODEL) as client:
+            while not stop.is_set():
+                try:
+                    client.generate([1], [3], version="stable")
+                except ServingError as error:
+                    lost.append(error)
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(ask)
+        time.sleep(0.3)
+        try:
+            release.promote(1, "")
+        finally:
+            stop.set()
+    assert lost == []
+    assert to.labels() == {"stable": 1, "previous": 2}
+    assert release.server.labelled("stable") == 1
+
+
+def test_a_lost_version_loses_its_label(release, to):
+    release.promote(1, "")
+    release.promote(2, "")
+    shutil.rmtree(to.base / "2")
+    text, lost = to.text(), r"stable is version 2 of 'digits', whose folder is gone .*rollback"
+    with pytest.raises(ServingError, match=lost):
+        release.set_canary(3, "")
+    to.write(to.labels() | {"pinned": 2})
+    with pytest.raises(ServingError, match=lost):
+        release.unpin("")
+    to.restore(text)
+    said = release.promote(3, "")
+    assert said.endswith(
+        "is version 3 (was 2); version 2 is gone or does not load: no longer previous"
+    )
+    assert to.labels() == {"stable": 3}
+
+
+def test_a_version_that_only_the_server_has_is_not_lost(release, to, tmp_path):
+    """The server reads a volume of its own; here the old folders were cleared away."""
+    release.promote(1, "")
+    here = tmp_path / "here" / MODEL
+    for version in (2, 3):
+        shutil.copytree(to.base / str(version), here / str(version))
+    partial = Destination.of(MODEL, here, to.file)
+    assert partial.elsewhere() and not to.elsewhere()
+    Release(partial, release.server).promote(2, "")
+    assert to.labels() == {"stable": 2, "previous": 1}
+    Release(partial, None).promote(3, "")
+    Release(partial, None).promote(2, "")
+    assert to.labels() == {"stable": 2, "previous": 3}
+
+
+def test_a_version_that_the_server_failed_to_load_loses_its_label(release, to):
+    release.promote(1, "")
+    (to.base / "4").mkdir()
+    (to.base / "4" / "saved_model.pb").write_bytes(b"junk")
+    with pytest.raises(ServingError, match="cannot load version 4"):
+        release.promote(4, "")
+    to.write(to.labels() | {"previous": 4}, [1])
+    assert release.promote(2, "").endswith("is version 2 (was 1)")
+    to.write(to.labels() | {"previous": 4}, [1, 2])
+    assert "version 4 is gone or does not load: no longer previous" in release.pin(2, "")
+    assert to.labels() == {"stable": 2, "pinned": 2}
+
+
+def test_prune_spares_what_answers(release, to):
+    """Nothing is promoted and the newest version is broken: the one before it answers."""
+    (to.base / "4").mkdir()
+    (to.base / "4" / "saved_model.pb").write_bytes(b"junk")
+    while 4 not in release.server.states():
+        time.sleep(0.02)
+    release.server._await(lambda: "" if release.server.available() == [3] else "loading")
+    with to.locked():
+        assert release.prune(1, "", dry_run=True) == [2, 1], "only looking needs no lock"
+    assert release.prune(1, "") == [2, 1]
+    assert list(to.versions()) == [4, 3]
+    with Admin(release.server.target, "other") as other:
+        there = Release(Destination.of("other", to.base), other)
+        with pytest.raises(ServingError, match=r"answers with no version of 'other'.*--no-server"):
+            there.prune(1, "")
 
 
 def test_prune_spares_labels_newest_and_unfinished_pushes(to):
@@ -246,6 +366,9 @@ def test_an_interrupt_restores_the_file(to):
 
         def states(self):
             return {}
+
+        def labelled(self, label):
+            return None
 
         def await_available(self, wanted, failed):
             assert to.text() != text, "the version is asked for first"
