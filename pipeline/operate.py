@@ -214,7 +214,7 @@ def served(target: Address, models: Sequence[str]) -> list[dict[str, Any]]:
         that lists models).
 
     Raises:
-      UserError: None of them is served there.
+      UserError: One that was named is not served there, or none of the recipes' is.
       ServingError: No server answers.
     """
     names = models or sorted({config.load(name).push.model_name for name in config.names()})
@@ -228,8 +228,10 @@ def served(target: Address, models: Sequence[str]) -> list[dict[str, Any]]:
             error = " ".join(row.error.split())
             facts = {"model": model, "version": version, "state": row.state}
             found.append({**facts, "labels": named, "error": error})
-    if not found:
-        raise UserError(f"{target} serves none of: {', '.join(names)}; name others with --model")
+    missing = set(models) - {row["model"] for row in found}
+    if missing or not found:
+        unknown = ", ".join(sorted(missing) or names)
+        raise UserError(f"{target} serves none of: {unknown}; name others with --model")
     return found
 
 

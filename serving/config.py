@@ -42,14 +42,18 @@ def single(name: str, base_path: Path) -> dict[str, ModelSettings]:
     return settings
 
 
-def read(path: Path) -> dict[str, ModelSettings]:
+def read(path: Path, content: bytes | None = None) -> dict[str, ModelSettings]:
     """Read a `--model-config-file`.
+
+    Args:
+      path: The file.
+      content: What was read of it already; None: read it.
 
     Raises:
       ServingError: If it cannot be read, does not parse, or asks for something impossible.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = (path.read_bytes() if content is None else content).decode("utf-8")
         config = text_format.Parse(text, ModelServerConfig())
     except (OSError, UnicodeDecodeError) as error:
         raise ServingError(f"cannot read the model config file {path}: {error}") from error

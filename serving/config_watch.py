@@ -49,7 +49,7 @@ class ConfigWatch:
             if text is None or text == self._seen:
                 continue
             try:
-                self._core.reload(config.read(self._path))
+                self._core.reload(config.read(self._path, text))
             except (ServingError, StatusError) as error:
                 self._tell(str(error))
             except Exception as error:

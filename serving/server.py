@@ -67,10 +67,10 @@ def run(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # TensorFlow's import takes seconds: everything that can be refused before it has been.
     config, ConfigWatch, ModelServer = _loaded()  # noqa: N806
-    # Read before it is parsed: what changes while models load is then seen as a change.
-    seen = model_config_file.read_bytes() if model_config_file else b""
+    # Kept: what changes while models load is then seen as a change.
+    seen = _content(model_config_file) if model_config_file else b""
     models = (
-        config.read(model_config_file)
+        config.read(model_config_file, seen)
         if model_config_file
         else config.single(model_name, Path(model_base_path or ""))
     )
@@ -164,6 +164,15 @@ def _check_given(base_path: Path | None, config_file: Path | None) -> None:
         )
     if config_file is not None and not config_file.is_file():
         raise ServingError(f"no such model config file: {config_file}")
+
+
+def _content(config_file: Path) -> bytes:
+    try:
+        return config_file.read_bytes()
+    except OSError as error:
+        raise ServingError(
+            f"cannot read the model config file {config_file}: {error.strerror}"
+        ) from error
 
 
 def _check_port(host: str, port: int) -> None:

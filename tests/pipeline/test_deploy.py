@@ -251,7 +251,7 @@ def test_mistakes_have_an_answer(place: list[str], tmp_path: Path) -> None:
     with pytest.raises(ServingError, match="no version of 'digits'"):
         genvision("versions", "list", "--output-dir", str(tmp_path))
     with pytest.raises(UserError, match=r"serves none of: nobody; .* --model"):
-        genvision("models", "--target", place[-1], "--model", "nobody")
+        genvision("models", "--target", place[-1], "--model", "digits", "--model", "nobody")
     with pytest.raises(click.UsageError, match="either a VERSION to pin or --off"):
         genvision("versions", "pin", *place)
     with pytest.raises(UserError, match="--label 11"):
