@@ -7,10 +7,8 @@ Layout of the output folder: `batch.json` (the job), `parts/NNNNN.jsonl` (one pe
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -18,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from serving.errors import ServingError
-from serving.files import write_whole
+from serving.files import alone, write_whole
 
 JOB, PARTS, MANIFEST = "batch.json", "parts", "manifest.jsonl"
 SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -114,18 +112,13 @@ def held(out: Path) -> Iterator[None]:
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
-        handle = os.open(out, os.O_RDONLY)  # the folder itself: no lock file is left behind
     except OSError as error:
         raise ServingError(f"cannot write in '{out}': {error.strerror or error}") from None
+    busy = f"another batch is at work in '{out}': wait for it, or name a new folder with --out"
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError:
-        raise ServingError(
-            f"another batch is at work in '{out}': wait for it, or name a new folder with --out"
-        ) from None
+        with alone(out, busy):
+            yield
     finally:
-        os.close(handle)
         with contextlib.suppress(OSError):
             out.rmdir()  # only if nothing came of it
 

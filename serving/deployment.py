@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import getpass
 import itertools
 import json
@@ -19,6 +18,7 @@ from google.protobuf import text_format
 
 from serving import versions, wire
 from serving.errors import ServingError
+from serving.files import alone, write_whole
 
 STABLE, CANARY, PREVIOUS, PINNED = LABELS = ("stable", "canary", "previous", "pinned")
 """Labels kept in the config: what serves, what is tried, where a rollback goes, what is held."""
@@ -144,20 +144,13 @@ class Destination:
         Raises:
           ServingError: It cannot be written.
         """
-        part = self.file.with_name(f".{self.file.name}.{os.getpid()}")
+        if text is not None:
+            write_whole(self.file, text, durable=True)
+            return
         try:
-            if text is None:
-                self.file.unlink(missing_ok=True)
-                return
-            with part.open("w", encoding="utf-8") as stream:
-                stream.write(text)
-                os.fsync(stream.fileno())
-            part.replace(self.file)
+            self.file.unlink(missing_ok=True)
         except OSError as error:
-            raise ServingError(f"cannot write {self.file}: {error.strerror or error}") from None
-        finally:
-            with contextlib.suppress(OSError):
-                part.unlink(missing_ok=True)
+            raise ServingError(f"cannot remove {self.file}: {error.strerror or error}") from None
 
     def history(self) -> list[dict[str, Any]]:
         """Return what was done to this destination, oldest first.
@@ -203,16 +196,9 @@ class Destination:
                 raise ServingError(f"cannot write in '{place}': changes are made by who owns it")
         if history.exists() and not history.is_file():
             raise ServingError(f"the history {history} is no file: move it away")
-        handle = os.open(folder, os.O_RDONLY)  # the folder itself: no lock file is left behind
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        busy = f"another command is changing {self.file}: wait for its end"
+        with alone(folder, busy):
             yield
-        except BlockingIOError:
-            raise ServingError(
-                f"another command is changing {self.file}: wait for its end"
-            ) from None
-        finally:
-            os.close(handle)
 
     def _parsed(self) -> Any:
         config = wire.message("ModelServerConfig")()
