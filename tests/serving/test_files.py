@@ -29,7 +29,7 @@ def test_a_full_disk_leaves_what_was_there(tmp_path: Path, monkeypatch) -> None:
 def test_a_folder_is_held_until_it_is_left(tmp_path: Path) -> None:
     with (
         alone(tmp_path, "busy"),
-        pytest.raises(ServingError, match="^busy$"),
+        pytest.raises(ServingError, match=r"^busy$"),
         alone(tmp_path, "busy"),
     ):
         pass
