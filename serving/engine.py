@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Mapping
@@ -25,7 +24,7 @@ class Engine:
     def __init__(self, core: ServerCore, options: Options) -> None:
         self.core, self.options = core, options
         self.metrics = Metrics(core)
-        self._turns = threading.Semaphore(options.threads or max(8, 4 * (os.cpu_count() or 1)))
+        self._turns = threading.Semaphore(options.turns)
         self._batcher = (
             batcher.Batcher(options.batching, self.metrics.batch) if options.batching else None
         )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from concurrent import futures
 from typing import Any, TypeVar
 
 import grpc
@@ -16,6 +15,7 @@ from tensorflow_serving.apis import (
 
 from serving import config, reflection
 from serving.bearer import TokenInterceptor
+from serving.calls import CallPool
 from serving.cancellation import Cancellation, cancelled
 from serving.classify import classify, multi_inference, regress
 from serving.core import RELOAD_WAIT_S, ServerCore
@@ -28,8 +28,8 @@ from serving.status import Code, StatusError, invalid, truncated
 
 log = logging.getLogger("serving")
 Answer = TypeVar("Answer")
-CALLS = 256
-"""Calls that may be open at once: each holds a thread, also while its message is still to come."""
+SILENT_CALLS = 256
+"""Calls that may be open while their messages are still to come."""
 FOR_EVER_S = 1e8
 
 
@@ -156,7 +156,8 @@ def build(engine: Engine, health: Health) -> grpc.Server:
     options = engine.options
     interceptors = [TokenInterceptor(options.token)] if options.token else []
     server = grpc.server(
-        futures.ThreadPoolExecutor(max(CALLS, options.threads), thread_name_prefix="grpc"),
+        # A call waits for its batch on its thread: few threads would make small batches.
+        CallPool(SILENT_CALLS if options.batching else options.turns, SILENT_CALLS),
         interceptors=interceptors,
         options=[
             ("grpc.max_receive_message_length", options.limits.request_bytes),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import shutil
 import ssl
 import tempfile
@@ -97,6 +98,11 @@ class Options:
     token: str | None = None
     """Bearer token every request must carry, health checks excepted."""
     metrics_path: str | None = METRICS_PATH
+
+    @property
+    def turns(self) -> int:
+        """How many requests run at once, unless they are batched."""
+        return self.threads or max(8, 4 * (os.cpu_count() or 1))
 
 
 class Address(NamedTuple):
