@@ -18,6 +18,8 @@ from tensorflow.core.protobuf import config_pb2
 from tensorflow.python.client import pywrap_tf_session
 from tensorflow.python.util import deprecation
 
+from serving.process_metrics import GRAPH_RUNS
+
 Arrays = Mapping[str, np.ndarray]
 
 
@@ -59,6 +61,7 @@ class Graph:
         given = {self._handle(name): array for name, array in feeds.items()}
         wanted = {name: self._handle(name) for name in fetches}
         options = self._options(timeout_s)
+        GRAPH_RUNS.inc()
         try:
             # `Session.run` and `make_callable` call this too, after 0.15 ms of asking what they
             # were given, or without options.

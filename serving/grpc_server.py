@@ -18,7 +18,7 @@ from serving.bearer import TokenInterceptor
 from serving.calls import CallPool
 from serving.cancellation import Cancellation, cancelled
 from serving.classify import classify, multi_inference, regress
-from serving.core import RELOAD_WAIT_S, ServerCore
+from serving.core import RELOAD_WAIT_S
 from serving.engine import Engine
 from serving.errors import ServingError
 from serving.health import Health
@@ -121,8 +121,8 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
 class ModelService(model_service_pb2_grpc.ModelServiceServicer):
     """GetModelStatus and HandleReloadConfigRequest."""
 
-    def __init__(self, core: ServerCore) -> None:
-        self._core = core
+    def __init__(self, engine: Engine) -> None:
+        self._core, self._metrics = engine.core, engine.metrics
 
     def GetModelStatus(self, request, context):  # noqa: N802
         """Answer a GetModelStatusRequest."""
@@ -135,17 +135,24 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
         return _answered(context, work)
 
     def HandleReloadConfigRequest(self, request, context):  # noqa: N802
-        """Replace the model config, within the client's deadline."""
+        """Replace the model config, within the client's deadline.
+
+        The answer tells by how much each of `metric_names`, which are counters, grew meanwhile.
+        """
 
         def work():  # type: ignore[no-untyped-def]
             left = context.time_remaining()
             wait = RELOAD_WAIT_S if left is None else min(RELOAD_WAIT_S, left)
+            before = {name: self._metrics.count(name) for name in request.metric_names}
             try:
                 self._core.reload(config.validated(request.config), wait, context.is_active)
             except ServingError as error:
                 raise invalid(str(error)) from error
             response = model_management_pb2.ReloadConfigResponse()
             response.status.SetInParent()
+            for name, count in before.items():
+                grown = self._metrics.count(name) - count
+                response.metric.add(name=name, int64_value_increase=grown)
             return response
 
         return _answered(context, work)
@@ -168,7 +175,7 @@ def build(engine: Engine, health: Health) -> grpc.Server:
     prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
         PredictionService(engine), server
     )
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(engine.core), server)
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(engine), server)
     health.add_to(server)
     reflection.enable(server)
     return server

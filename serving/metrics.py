@@ -12,12 +12,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from serving.core import ServerCore
+from serving.process_metrics import GRAPH_RUNS, LATENCIES_US, WARM_UPS
 from serving.status import StatusError
 
 CONTENT_TYPE = prometheus.CONTENT_TYPE_PLAIN_0_0_4
-# `util/prometheus_exporter.cc` shows TensorFlow's metrics with a colon for each slash; buckets of
-# latencies in microseconds are 10 * 1.8^i.
-_LATENCIES = [10 * 1.8**power for power in range(33)]
+# `util/prometheus_exporter.cc` shows TensorFlow's metrics with a colon for each slash.
 _SIZES = [2.0**power for power in range(17)]
 _PREFIX = ":tensorflow:serving:"
 prometheus.disable_created_metrics()
@@ -32,14 +31,15 @@ class Metrics:
         self._core = core
         self._registry = prometheus.CollectorRegistry()
         prometheus.ProcessCollector(registry=self._registry)
-        self._registry.register(_Models(core))
+        for shared in (_Models(core), GRAPH_RUNS, WARM_UPS):
+            self._registry.register(shared)
         self._requests = self._counter(
             "request_count", "The total number of requests.", "model_name", "status"
         )
         self._latency = self._histogram(
             "request_latency",
             "Time of requests that were answered, in microseconds.",
-            _LATENCIES,
+            LATENCIES_US,
             "model_name",
             "API",
             "entrypoint",
@@ -47,7 +47,7 @@ class Metrics:
         self._runtime = self._histogram(
             "runtime_latency",
             "Time of the graph and of the wait for a batch, in microseconds.",
-            _LATENCIES,
+            LATENCIES_US,
             "model_name",
             "API",
             "runtime",
@@ -56,7 +56,7 @@ class Metrics:
             "request_example_counts", "Rows of the requests that were answered.", _SIZES, "model"
         )
         self._queuing = self._histogram(
-            "batching_session:queuing_latency", "Wait for a batch, in microseconds.", _LATENCIES
+            "batching_session:queuing_latency", "Wait for a batch, in microseconds.", LATENCIES_US
         )
         self._input = self._histogram(
             "batching_session:input_batch_size", "Rows of each request that was batched.", _SIZES
@@ -87,6 +87,20 @@ class Metrics:
     def page(self) -> bytes:
         """Return the text Prometheus scrapes."""
         return _TOTAL.sub(rb"\1", prometheus.generate_latest(self._registry))
+
+    def count(self, name: str) -> int:
+        """Return a counter's sum over all labels; 0 if there is none of that name.
+
+        Args:
+          name: With slashes, as TensorFlow spells it, or with colons, as the page shows it.
+        """
+        wanted = name.replace("/", ":")
+        return sum(
+            int(sample.value)
+            for family in self._registry.collect()
+            if family.type == "counter" and family.name == wanted
+            for sample in family.samples
+        )
 
     @contextmanager
     def request(self, model: str, api: str, entrypoint: str) -> Iterator[None]:

@@ -28,7 +28,7 @@ log = logging.getLogger("serving")
 class Entry:
     """A version's state; `seen` is the folder as it was before the last load."""
 
-    state: int = State.START
+    state: int = State.LOADING
     error: StatusError | None = None
     servable: Servable | None = None
     users: int = 0
@@ -48,6 +48,15 @@ class Model:
         self._missing_reported = False
         self._ended = False
         self._loads: Counter[tuple[str, str]] = Counter()
+
+    def configure(self, settings: ModelSettings) -> None:
+        """Go by other settings; if they choose otherwise, what failed is tried once more."""
+        with self._lock:
+            if settings.policy != self.settings.policy:
+                for entry in self._entries.values():
+                    entry.seen = ()
+            self.settings = settings
+        self.wake.set()
 
     def statuses(self) -> dict[int, tuple[int, StatusError | None]]:
         """Return state and error by version, highest version first."""
@@ -174,13 +183,13 @@ class Model:
             self._unload(version)
 
     def _note(self, found: dict[int, Path]) -> None:
-        """Show half-written versions as START, and forget failures whose folder changed."""
+        """Show half-written versions as LOADING, and forget failures whose folder changed."""
         with self._lock:
             for version, entry in list(self._entries.items()):
                 gone = version not in found
                 if gone:
                     entry.seen = ()  # back again, it is new
-                if (entry.state == State.START and gone) or (
+                if (entry.state == State.LOADING and gone) or (
                     entry.error and not gone and entry.seen != versions.fingerprint(found[version])
                 ):
                     del self._entries[version]
@@ -189,7 +198,7 @@ class Model:
                 with self._lock:
                     entry = self._entries.setdefault(version, Entry())
                     if entry.state == State.END and not entry.error:
-                        entry.state = State.START
+                        entry.state = State.LOADING
 
     def _loadable(self, found: dict[int, Path]) -> list[int]:
         with self._lock:

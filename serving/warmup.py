@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import tensorflow as tf
@@ -10,6 +11,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from serving.classify import classify, multi_inference, regress
 from serving.predict import predict
+from serving.process_metrics import WARM_UPS
 from serving.servable import Servable
 from serving.status import Code, StatusError, from_tensorflow, invalid
 
@@ -33,6 +35,17 @@ def warm_up(servable: Servable, path: Path) -> int:
     file = path / WARMUP_FILE
     if not file.is_file():
         return 0
+    start, status = time.perf_counter(), "OK"
+    try:
+        return _run_all(servable, file)
+    except StatusError as fault:
+        status = fault.code.name
+        raise
+    finally:
+        WARM_UPS.labels(path, status).observe(1e6 * (time.perf_counter() - start))
+
+
+def _run_all(servable: Servable, file: Path) -> int:
     count = 0
     try:
         for record in tf.data.TFRecordDataset(str(file)).as_numpy_iterator():

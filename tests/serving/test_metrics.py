@@ -52,6 +52,7 @@ def test_requests_are_counted_and_timed_under_tensorflow_servings_names(server):
     assert gained(S + "runtime_latency_count", "Predict digits TF2") == 3
     assert gained(S + "request_example_counts_sum", "digits") == 5
     assert gained("serving_signature_requests_total", "digits generate 3") == 3
+    assert gained(":tensorflow:core:graph_runs", "") == 3
     bounds = [
         float(labels.split()[2])
         for name, labels in after

@@ -6,6 +6,7 @@ import shutil
 import threading
 import time
 
+import prometheus_client
 import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
@@ -13,9 +14,13 @@ from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 from serving import servable
 from serving.config import ModelSettings
 from serving.model import Model, State
+from serving.process_metrics import WARM_UPS
 from serving.status import StatusError
 from serving.versions import Policy
 from serving.warmup import WARMUP_FILE
+
+REGISTRY = prometheus_client.CollectorRegistry()
+REGISTRY.register(WARM_UPS)
 
 
 @pytest.fixture
@@ -62,7 +67,7 @@ def test_a_half_written_version_waits_until_it_is_whole(base, generator_dir, pus
     # The order of TFX's Pusher: everything else, then saved_model.pb, which may be seen cut off.
     shutil.copytree(generator_dir, base / "2", ignore=shutil.ignore_patterns("saved_model.pb"))
     model.poll()
-    assert states(model) == {2: State.START, 1: State.AVAILABLE}
+    assert states(model) == {2: State.LOADING, 1: State.AVAILABLE}
     graph = (generator_dir / "saved_model.pb").read_bytes()
     (base / "2" / "saved_model.pb").write_bytes(graph[: len(graph) // 2])
     model.poll()
@@ -105,6 +110,24 @@ def test_a_failed_version_that_leaves_and_comes_back_is_tried_again(base, kit_di
     table.write_bytes(whole)
     model.poll()
     assert states(model) == {1: State.AVAILABLE}
+
+
+def test_a_failed_version_is_tried_again_when_the_policy_changes(base, kit_dir, push):
+    """What failed for want of memory may load when the config asks for it anew."""
+    table = push(kit_dir, base, 1) / "saved_model.pb"
+    table.write_bytes(b"junk")
+    model = Model(ModelSettings("m", base))
+    model.poll()
+    model.configure(ModelSettings("m", base, labels={"stable": 1}))
+    model.poll()
+    assert model.loads() == {(str(base / "1"), "fail"): 1}
+    every = Policy()
+    every.all.SetInParent()
+    for _ in range(2):
+        model.configure(ModelSettings("m", base, every))
+        model.poll()
+    assert model.loads() == {(str(base / "1"), "fail"): 2}
+    assert states(model) == {1: State.END}
 
 
 def test_a_version_that_is_deleted_while_it_loads_has_failed(base, kit_dir, push, monkeypatch):
@@ -206,8 +229,13 @@ def test_warm_up_runs_first_and_a_failing_record_fails_the_load(
     (base / "tmp").rename(base / "2")
     model.poll()
     assert model.available() == ([1] if reason else [2])
+    fault = model.statuses()[2][1]
     if reason:
-        assert reason in model.statuses()[2][1].message
+        assert reason in fault.message
+    labels = {"model_path": str(base / "2"), "status": fault.code.name if fault else "OK"}
+    times = REGISTRY.get_sample_value
+    assert times(":tensorflow:serving:model_warmup_latency_count", labels) == 1
+    assert times(":tensorflow:serving:model_warmup_latency_sum", labels) > 0
 
 
 def test_swapping_under_load_fails_no_request(base, generator_dir, push):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 
 import grpc
 import pytest
@@ -90,9 +91,9 @@ def server(tmp_path, generator_dir, push):
         yield running
 
 
-def reload(server: ModelServer, *entries: str):
+def reload(server: ModelServer, *entries: str, metrics: Sequence[str] = ()):
     request = model_management_pb2.ReloadConfigRequest(
-        config=parsed(f"model_config_list {{ {' '.join(entries)} }}")
+        config=parsed(f"model_config_list {{ {' '.join(entries)} }}"), metric_names=metrics
     )
     with grpc.insecure_channel(server.target) as channel:
         stub = model_service_pb2_grpc.ModelServiceStub(channel)
@@ -112,6 +113,23 @@ def test_a_reload_is_the_whole_truth(server, tmp_path, generator_dir, push):
             a.generate([1], [1])
         assert [row.state for row in a.status()] == ["END"]
         assert b.generate([1], [1]).version == 5
+
+
+def test_a_reload_tells_by_how_much_counters_grew(server, tmp_path, generator_dir, push):
+    for version in (4, 5):
+        push(generator_dir, tmp_path / "b", version)
+    loads = "/tensorflow/cc/saved_model/load_attempt_count"
+    both = 'model_platform: "tensorflow" model_version_policy { all {} }'
+    answer = reload(
+        server,
+        entry("a", tmp_path / "a"),
+        entry("b", tmp_path / "b", both),
+        metrics=[loads, ":tensorflow:serving:request_count", "/no/such/counter"],
+    )
+    grown = {metric.name: metric.int64_value_increase for metric in answer.metric}
+    # It returns when the first version of a new model answers; the other may still be loading.
+    assert grown.pop(loads) in (1, 2)
+    assert grown == {":tensorflow:serving:request_count": 0, "/no/such/counter": 0}
 
 
 def test_a_watched_config_file_is_a_reload_and_its_errors_change_nothing(
