@@ -222,7 +222,8 @@ def canary(version: int | None, no_promote: bool, off: bool, why: str, **options
 def batch(recipe: str, output_dir: str | None, **options: Any) -> None:
     """Draw many images, or caption a folder of them, through Beam; resumable.
 
-    The same command goes on with an interrupted job.
+    The same command goes on with an interrupted job, also after a push: without --version on the
+    version it began with.
     """
     from pipeline.batch import run_batch
     from pipeline.operate import Place

@@ -139,6 +139,8 @@ class _Input(NamedTuple):
 
 def _array(value: Any, dtype: tf.DType, alias: str) -> np.ndarray:
     flat: list = []
+    if not dtype.is_numpy_compatible:
+        raise status.invalid(f"Input '{alias}': JSON has no values of type {dtype.name}")
     shape = _flatten(value, _Input(alias, dtype, _types(dtype)), flat)
     try:
         with np.errstate(over="ignore"):  # 1e300 is a float32: infinity

@@ -63,6 +63,7 @@ def test_values_become_the_signatures_dtype(dtype, values, read):
         ),
         (tf.int32, "[1.0]", "JSON Value: 1.0 is not of expected type: int32"),
         (tf.int32, "[1e400]", "JSON Value: Infinity is not of expected type: int32"),
+        (tf.variant, "[1]", "Input 'x': JSON has no values of type variant"),
         (tf.bfloat16, "[true]", "JSON Value: true is not of expected type: bfloat16"),
         (tf.bfloat16, f"[1{'0' * 400}]", "Input 'x': "),
         (tf.float64, f"[1{'0' * 400}]", "Input 'x': int too large"),
