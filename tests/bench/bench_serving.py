@@ -46,22 +46,52 @@ ROUNDS = 3
 Call = Callable[[int], object]
 
 
+class Window:
+    """Which answers count: those of `seconds` that begin when every client has had one.
+
+    Counting from the first question to the last answer would flatter slow calls, whose last
+    answers come long after the end.
+    """
+
+    def __init__(self, clients: int, seconds: float) -> None:
+        self._first, self._seconds = set(range(clients)), seconds
+        self._until: float | None = None
+        self.times: list[float] = []
+
+    def is_open(self) -> bool:
+        """Return whether clients go on asking."""
+        return self._until is None or time.perf_counter() < self._until
+
+    def answered(self, client: int, start: float) -> None:
+        """Note that a client's call, begun at `start`, was answered now."""
+        now = time.perf_counter()
+        if self._until is not None:
+            if now <= self._until:
+                self.times.append(now - start)
+            return
+        self._first.discard(client)
+        if not self._first:
+            self._until = now + self._seconds
+
+
 def timed(call: Call, threads: int, seconds: float) -> list[float]:
-    """Call from `threads` threads for `seconds`; return how long each call took, in seconds."""
-    until = time.perf_counter() + seconds
-    times: list[list[float]] = [[] for _ in range(threads)]
+    """Call from `threads` threads; return how long each call of `seconds` took, in seconds."""
+    window = Window(threads, seconds)
 
     def ask(number: int) -> None:
-        while (start := time.perf_counter()) < until:
-            call(number + threads * len(times[number]))
-            times[number].append(time.perf_counter() - start)
+        asked = number
+        while window.is_open():
+            start = time.perf_counter()
+            call(asked)
+            window.answered(number, start)
+            asked += threads
 
     workers = [threading.Thread(target=ask, args=(n,)) for n in range(threads)]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
-    return [t for each in times for t in each]
+    return window.times
 
 
 def figures(times: list[float], seconds: float) -> dict[str, float]:
@@ -127,7 +157,7 @@ def over_grpc(target: str, load: tuple[str, int, int, float], pipe) -> None:  # 
 async def _ask(
     target: str, signature: str, batch: int, clients: int, seconds: float
 ) -> list[float]:
-    times: list[float] = []
+    window = Window(clients, seconds)
     async with grpc.aio.insecure_channel(
         target, options=[("grpc.max_receive_message_length", -1)]
     ) as channel:
@@ -137,22 +167,20 @@ async def _ask(
             response_deserializer=wire.message("PredictResponse").FromString,
         )
 
-        async def client(number: int, until: float) -> None:
+        async def client(number: int) -> None:
             asked = number
-            while (start := time.perf_counter()) < until:
+            while window.is_open():
+                start = time.perf_counter()
                 request = wire.message("PredictRequest")()
                 request.model_spec.name, request.model_spec.signature_name = MODEL, signature
                 for alias, values in _inputs(signature, asked, batch).items():
                     wire.fill(request.inputs[alias], values)
                 wire.array((await call(request)).outputs[OUTPUTS[signature]])
-                times.append(time.perf_counter() - start)
+                window.answered(number, start)
                 asked += clients
 
-        await client(0, time.perf_counter() + 0.2)
-        times.clear()
-        until = time.perf_counter() + seconds
-        await asyncio.gather(*(client(number, until) for number in range(clients)))
-    return times
+        await asyncio.gather(*(client(number) for number in range(clients)))
+    return window.times
 
 
 @contextlib.contextmanager
