@@ -166,7 +166,7 @@ class ServerCore:
         moved = [Model(s) for name, s in settings.items() if s.base_path != paths[name]]
         staying = after.keys() - {model.settings.name for model in moved}
         for name in staying:
-            after[name].configure(settings[name])
+            after[name].settings = settings[name]
         gone = {name: model for name, model in before.items() if name not in after}
         with self._lock:
             self._models = after
@@ -176,6 +176,8 @@ class ServerCore:
         fresh = [model for name, model in after.items() if name not in before]
         for model in (*fresh, *moved):
             self._follow(model)
+        for name in staying & before.keys():
+            after[name].wake.set()
         return fresh, moved
 
     def _replace(self, model: Model) -> None:

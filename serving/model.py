@@ -49,15 +49,6 @@ class Model:
         self._ended = False
         self._loads: Counter[tuple[str, str]] = Counter()
 
-    def configure(self, settings: ModelSettings) -> None:
-        """Go by other settings; if they choose otherwise, what failed is tried once more."""
-        with self._lock:
-            if settings.policy != self.settings.policy:
-                for entry in self._entries.values():
-                    entry.seen = ()
-            self.settings = settings
-        self.wake.set()
-
     def statuses(self) -> dict[int, tuple[int, StatusError | None]]:
         """Return state and error by version, highest version first."""
         with self._lock:

@@ -112,24 +112,6 @@ def test_a_failed_version_that_leaves_and_comes_back_is_tried_again(base, kit_di
     assert states(model) == {1: State.AVAILABLE}
 
 
-def test_a_failed_version_is_tried_again_when_the_policy_changes(base, kit_dir, push):
-    """What failed for want of memory may load when the config asks for it anew."""
-    table = push(kit_dir, base, 1) / "saved_model.pb"
-    table.write_bytes(b"junk")
-    model = Model(ModelSettings("m", base))
-    model.poll()
-    model.configure(ModelSettings("m", base, labels={"stable": 1}))
-    model.poll()
-    assert model.loads() == {(str(base / "1"), "fail"): 1}
-    every = Policy()
-    every.all.SetInParent()
-    for _ in range(2):
-        model.configure(ModelSettings("m", base, every))
-        model.poll()
-    assert model.loads() == {(str(base / "1"), "fail"): 2}
-    assert states(model) == {1: State.END}
-
-
 def test_a_version_that_is_deleted_while_it_loads_has_failed(base, kit_dir, push, monkeypatch):
     version = push(kit_dir, base, 1)
     loaded = servable.Graph
