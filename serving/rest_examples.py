@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import math
 from collections.abc import Mapping
@@ -13,6 +11,7 @@ from tensorflow.core.example import example_pb2
 from tensorflow_serving.apis import classification_pb2, regression_pb2
 
 from serving import classify as examples
+from serving.rest_values import unbase64
 from serving.servable import Servable
 from serving.status import invalid
 
@@ -68,30 +67,38 @@ def _example(row: Any) -> example_pb2.Example:
 
 
 def _feature(feature: Any, name: str, values: list) -> None:
-    """Fill the list that fits: bytes for text and {"b64": ...}, else integers, else floats."""
+    """Fill the list of the values' one kind; a feature without values has none, and a default."""
     try:
-        if any(isinstance(v, str | dict) for v in values):
-            feature.bytes_list.value.extend([_bytes(v) for v in values])
-        elif any(isinstance(v, bool) or not isinstance(v, int | float) for v in values):
+        read = [_value(value) for value in values]
+        kinds = {type(value) for value in read}
+        if len(kinds) > 1:
             raise TypeError
-        elif all(isinstance(v, int) for v in values):
-            feature.int64_list.value.extend(values)
-        else:
-            feature.float_list.value.extend([_float(v) for v in values])
-    except (TypeError, ValueError, OverflowError, binascii.Error):
+        for kind in kinds:
+            getattr(feature, _LISTS[kind]).value.extend(read)
+    except (TypeError, ValueError, OverflowError):
         raise invalid(
             f"Example has a feature that cannot be read: {name}; expected numbers of one kind, "
             'text or {"b64": ...}'
         ) from None
 
 
-def _float(value: float) -> float:
-    return math.copysign(math.inf, value) if abs(value) > 3.4028235677973366e38 else value
+_LISTS: dict[type, str] = {bytes: "bytes_list", int: "int64_list", float: "float_list"}
 
 
-def _bytes(value: Any) -> bytes:
+def _value(value: Any) -> bytes | int | float:
     if isinstance(value, str):
         return value.encode()
     if isinstance(value, dict) and set(value) == {"b64"}:
-        return base64.b64decode(value["b64"], validate=True)
-    raise TypeError
+        return unbase64(value["b64"])
+    if isinstance(value, int) and -(2**63) <= value < 2**64:
+        return int(value)  # refused where it needs the place of the sign
+    if not isinstance(value, int | float):
+        raise TypeError
+    number = float(value)  # also of integers that 64 bits do not hold
+    if math.isfinite(number) and abs(number) >= _TOO_LARGE:
+        raise OverflowError
+    return number
+
+
+_TOO_LARGE = 3.4028235677973366e38
+"""The first number that would be rounded to an infinite float32."""

@@ -14,6 +14,7 @@ from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import predict_pb2
 
 from serving import status
+from serving.rest_values import unbase64
 
 Definition = meta_graph_pb2.SignatureDef
 
@@ -172,7 +173,7 @@ def _scalar(value: Any, into: _Input) -> Any:
         return value.encode() if type(value) is str else value
     if into.dtype == tf.string and _is_b64(value):
         try:
-            return base64.b64decode(value["b64"], validate=True)
+            return unbase64(value["b64"])
         except ValueError as error:
             raise status.invalid(f"Input '{into.alias}': no base64: {error}") from None
     # An object may be nested too deeply to be shown.

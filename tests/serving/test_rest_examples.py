@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import urllib.error
 import urllib.request
 
@@ -24,7 +25,7 @@ def ask(server, what: str, body: object) -> tuple[int, dict]:
 
 
 def test_examples_are_classified_and_regressed(server):
-    rows = [{"a": 1}, {"a": [1.5, 2]}]
+    rows = [{"a": 1}, {"a": [1.5, 2.0]}]
     size = [len(_example(row).SerializeToString()) for row in rows]
     body = {"signature_name": "sizes", "examples": rows}
     classes = [[["bytes", float(n)]] for n in size]
@@ -37,10 +38,14 @@ def test_examples_are_classified_and_regressed(server):
 
 
 def test_values_become_the_feature_that_fits():
-    features = _example({"i": 3, "f": [1, 2.5], "t": ["a", {"b64": "/w=="}]}).features.feature
+    row = {"i": 3, "mix": [1, True, False], "f": [1.0, 2.5, math.nan], "t": ["a", {"b64": "/w"}]}
+    features = _example(row | {"large": 2**64, "none": []}).features.feature
     assert list(features["i"].int64_list.value) == [3]
-    assert list(features["f"].float_list.value) == [1.0, 2.5]
+    assert list(features["mix"].int64_list.value) == [1, 1, 0]
+    assert str(list(features["f"].float_list.value)) == "[1.0, 2.5, nan]"
     assert list(features["t"].bytes_list.value) == [b"a", b"\xff"]
+    assert list(features["large"].float_list.value) == [2.0**64]
+    assert features["none"] == example_pb2.Example().features.feature["none"]
 
 
 @pytest.mark.parametrize(
@@ -50,7 +55,12 @@ def test_values_become_the_feature_that_fits():
         ({"examples": [1]}, "Example must be a JSON object"),
         ({"examples": [{"a": None}]}, "Example has a feature that cannot be read: a"),
         ({"examples": [{"a": {"b64": "!"}}]}, "Example has a feature that cannot be read: a"),
-        ({"examples": [{"a": 2**70}]}, "Example has a feature that cannot be read: a"),
+        ({"examples": [{"a": 2**63}]}, "Example has a feature that cannot be read: a"),
+        ({"examples": [{"a": [10, 10.0]}]}, "Example has a feature that cannot be read: a"),
+        ({"examples": [{"a": ["x", 1]}]}, "Example has a feature that cannot be read: a"),
+        ({"examples": [{"a": 1e300}]}, "Example has a feature that cannot be read: a"),
+        ({"examples": [{"a": 2**200}]}, "Example has a feature that cannot be read: a"),
+        ({"examples": [{"a": [[1]]}]}, "Example has a feature that cannot be read: a"),
         ({"examples": [{"a": {"b64": "ä"}}]}, "Example has a feature that cannot be read: a"),
         ({"examples": [{"a": [0.5, 10**400]}]}, "Example has a feature that cannot be read: a"),
         (

@@ -38,6 +38,11 @@ def tensor(dtype: tf.DType, inputs: str | bytes) -> np.ndarray:
         (tf.bool, "[true, false]", [True, False]),
         (
             tf.string,
+            '[{"b64": "YWI"}, {"b64": "YW\\nI =\\n"}, {"b64": "YQ=="}, {"b64": ""}]',
+            [b"ab", b"ab", b"a", b""],
+        ),
+        (
+            tf.string,
             '["\\ud83d\\ude00", "\\\\ud800", {"b64": "/w=="}]',
             ["😀".encode(), b"\\ud800", b"\xff"],
         ),
@@ -56,6 +61,8 @@ def test_values_become_the_signatures_dtype(dtype, values, read):
         (tf.string, b'["\xed\xa0\x80"]', "JSON Parse error: 'utf-8' codec"),
         (tf.string, r'{"\udfff": 1}', "JSON Parse error: The surrogate pair"),
         (tf.string, '[{"b64": "ä"}]', "Input 'x': no base64"),
+        (tf.string, '[{"b64": "YQ="}]', "Input 'x': no base64"),
+        (tf.string, '[{"b64": "-_"}]', "Input 'x': no base64"),
         (
             tf.string,
             '[{"b64": 5}]',
