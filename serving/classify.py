@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import tensorflow as tf
 from tensorflow.core.framework import types_pb2
 from tensorflow_serving.apis import (
     classification_pb2,
@@ -117,18 +118,25 @@ def _fill_classes(
     result: classification_pb2.ClassificationResult, outputs: Mapping[str, np.ndarray]
 ) -> None:
     scores, names = outputs.get("scores"), outputs.get("classes")
-    if scores is None and names is None:
+    given = [array for array in (scores, names) if array is not None]
+    if not given:
         raise invalid(f"Expected classification outputs scores or classes; got {sorted(outputs)}")
-    rows = len(scores if scores is not None else names)  # type: ignore[arg-type]
-    for row in range(rows):
+    for array in given:
+        if array.ndim != 2 or array.shape != given[0].shape:
+            raise invalid(
+                "Expected Tensor shape: [batch_size num_classes], the same for scores and classes; "
+                f"got {' and '.join(str(array.shape) for array in given)}"
+            )
+    _check_dtype("scores", scores, np.float32)
+    _check_dtype("classes", names, np.object_)
+    for row in range(len(given[0])):
         line = result.classifications.add()
-        width = len(scores[row] if scores is not None else names[row])  # type: ignore[index]
-        for column in range(width):
+        for column in range(given[0].shape[1]):
             entry = line.classes.add()
             if scores is not None:
                 entry.score = float(scores[row][column])
             if names is not None:
-                entry.label = names[row][column]
+                entry.label = _text(names[row][column])
 
 
 def _fill_values(
@@ -136,8 +144,29 @@ def _fill_values(
 ) -> None:
     if "outputs" not in outputs:
         raise invalid(f"Expected a regression output named outputs; got {sorted(outputs)}")
-    for value in outputs["outputs"].reshape(len(outputs["outputs"]), -1)[:, 0]:
-        result.regressions.add(value=float(value))
+    values = outputs["outputs"]
+    if values.ndim != 1 and values.shape[1:] != (1,):
+        raise invalid(
+            "Expected output Tensor shape to be either [batch_size] or [batch_size, 1]; "
+            f"got {values.shape}"
+        )
+    _check_dtype("outputs", values, np.float32)
+    result.regressions.extend(
+        regression_pb2.Regression(value=value) for value in values.ravel().tolist()
+    )
+
+
+def _check_dtype(alias: str, array: np.ndarray | None, dtype: type) -> None:
+    if array is not None and array.dtype != dtype:
+        expected, given = (tf.dtypes.as_dtype(kind).name for kind in (dtype, array.dtype))
+        raise invalid(f"Expected {alias} Tensor of {expected}. Got: {given}")
+
+
+def _text(label: bytes) -> str:
+    try:
+        return label.decode()
+    except UnicodeDecodeError:
+        raise invalid(f"Expected classes Tensor of text. Got: {label!r}") from None
 
 
 def _fill_spec(spec, servable: Servable, signature: str) -> None:  # type: ignore[no-untyped-def]

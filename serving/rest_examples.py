@@ -15,6 +15,10 @@ from serving.rest_values import unbase64
 from serving.servable import Servable
 from serving.status import invalid
 
+_LISTS: dict[type, str] = {bytes: "bytes_list", int: "int64_list", float: "float_list"}
+_TOO_LARGE = 3.4028235677973366e38
+"""The first number that would be rounded to an infinite float32."""
+
 
 def classify(servable: Servable, name: str, body: Mapping[str, Any]) -> bytes:
     """Answer {"results": [[[label, score], ...] per example]}.
@@ -82,9 +86,6 @@ def _feature(feature: Any, name: str, values: list) -> None:
         ) from None
 
 
-_LISTS: dict[type, str] = {bytes: "bytes_list", int: "int64_list", float: "float_list"}
-
-
 def _value(value: Any) -> bytes | int | float:
     if isinstance(value, str):
         return value.encode()
@@ -98,7 +99,3 @@ def _value(value: Any) -> bytes | int | float:
     if math.isfinite(number) and abs(number) >= _TOO_LARGE:
         raise OverflowError
     return number
-
-
-_TOO_LARGE = 3.4028235677973366e38
-"""The first number that would be rounded to an infinite float32."""
