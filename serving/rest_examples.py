@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from tensorflow.core.example import example_pb2
 from tensorflow_serving.apis import classification_pb2, regression_pb2
 
 from serving import classify as examples
-from serving.rest_values import unbase64
+from serving.rest_values import decimals, unbase64
 from serving.servable import Servable
 from serving.status import invalid
 
@@ -29,7 +30,7 @@ def classify(servable: Servable, name: str, body: Mapping[str, Any]) -> bytes:
     request = classification_pb2.ClassificationRequest(model_spec={"signature_name": name})
     _fill(request.input, body)
     rows = examples.classify(servable, request).result.classifications
-    return _results([[[c.label, c.score] for c in row.classes] for row in rows])
+    return _results([_pairs(row.classes) for row in rows])
 
 
 def regress(servable: Servable, name: str, body: Mapping[str, Any]) -> bytes:
@@ -40,7 +41,17 @@ def regress(servable: Servable, name: str, body: Mapping[str, Any]) -> bytes:
     """
     request = regression_pb2.RegressionRequest(model_spec={"signature_name": name})
     _fill(request.input, body)
-    return _results([r.value for r in examples.regress(servable, request).result.regressions])
+    rows = examples.regress(servable, request).result.regressions
+    return _results(_shown(row.value for row in rows))
+
+
+def _pairs(classes: Sequence[Any]) -> list:
+    scores = _shown(c.score for c in classes)
+    return [[c.label, score] for c, score in zip(classes, scores, strict=True)]
+
+
+def _shown(values: Iterable[float]) -> list[float]:
+    return decimals(np.fromiter(values, np.float32)).tolist()
 
 
 def _results(values: list) -> bytes:

@@ -14,7 +14,7 @@ from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import predict_pb2
 
 from serving import status
-from serving.rest_values import unbase64
+from serving.rest_values import decimals, unbase64
 
 Definition = meta_graph_pb2.SignatureDef
 
@@ -189,6 +189,8 @@ def _plain(alias: str, array: np.ndarray) -> Any:
         return np.asarray(encode(array), np.object_).tolist()
     if array.dtype.kind == "c":
         raise status.invalid(f"Failed to write JSON value for tensor type: {array.dtype.name}")
+    if tf.dtypes.as_dtype(array.dtype).is_floating and array.dtype.itemsize <= 4:
+        return decimals(array).tolist()
     return array.tolist()
 
 

@@ -9,8 +9,9 @@ import urllib.request
 
 import pytest
 from tensorflow.core.example import example_pb2
+from tensorflow_serving.apis import classification_pb2
 
-from serving.rest_examples import _example
+from serving.rest_examples import _example, _pairs
 
 
 def ask(server, what: str, body: object) -> tuple[int, dict]:
@@ -35,6 +36,12 @@ def test_examples_are_classified_and_regressed(server):
     code, answer = ask(server, "regress", body | {"context": {"b": "x"}})
     assert code == 200
     assert answer["results"] == [n + 1.0 + shared.ByteSize() for n in size]
+
+
+def test_scores_have_the_digits_of_a_float32():
+    result = classification_pb2.ClassificationResult()
+    result.classifications.add().classes.add(label="a", score=0.2)
+    assert _pairs(result.classifications[0].classes) == [["a", 0.2]]
 
 
 def test_values_become_the_feature_that_fits():
