@@ -20,6 +20,7 @@ Definition = meta_graph_pb2.SignatureDef
 
 _DEPTH = 64
 """As many dimensions as NumPy's arrays can have."""
+_LARGEST_WHOLE = {tf.float32: 2**24 - 1, tf.float64: 2**53 - 1}
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -58,9 +59,8 @@ def fill_inputs(
     if ("instances" in body) == ("inputs" in body):
         raise status.invalid("Missing 'inputs' or 'instances' key, or both were given")
     row = "instances" in body
-    columns = _columns(body["instances"], definition) if row else body["inputs"]
-    if not row and not _by_alias(columns, definition):
-        columns = {_only_input(definition): columns}
+    given = body["instances"] if row else body["inputs"]
+    columns = _columns(given, definition) if row else _wanted(given, definition)
     for alias, value in columns.items():
         if alias not in definition.inputs:
             raise status.invalid(
@@ -97,6 +97,15 @@ def answer(response: predict_pb2.PredictResponse, row: bool) -> bytes:
             for values in zip(*columns.values(), strict=True)
         ]
     return json.dumps({"predictions": rows}).encode()
+
+
+def _wanted(inputs: Any, definition: Any) -> dict[str, Any]:
+    """Return the signature's inputs of the column format, which may have more."""
+    if not _by_alias(inputs, definition):
+        return {_only_input(definition): inputs}
+    for alias in sorted(set(definition.inputs) - set(definition.defaults) - set(inputs)):
+        raise status.invalid(f"Missing named input: {alias} in 'inputs' object.")
+    return {alias: value for alias, value in inputs.items() if alias in definition.inputs}
 
 
 def _columns(instances: Any, definition: Any) -> dict[str, list]:
@@ -143,11 +152,25 @@ def _array(value: Any, dtype: tf.DType, alias: str) -> np.ndarray:
     if not dtype.is_numpy_compatible:
         raise status.invalid(f"Input '{alias}': JSON has no values of type {dtype.name}")
     shape = _flatten(value, _Input(alias, dtype, _types(dtype)), flat)
+    if dtype in _LARGEST_WHOLE:
+        _check_whole(flat, dtype, alias)
     try:
-        with np.errstate(over="ignore"):  # 1e300 is a float32: infinity
+        with np.errstate(over="raise"):  # 1e300 is no float32
             return np.array(flat, dtype.as_numpy_dtype).reshape(shape)
+    except FloatingPointError:
+        raise status.invalid(f"Input '{alias}': a number is too large for {dtype.name}") from None
     except (OverflowError, TypeError, ValueError) as error:
         raise status.invalid(f"Input '{alias}': {error}") from None
+
+
+def _check_whole(flat: list, dtype: tf.DType, alias: str) -> None:
+    """Refuse integers beyond those that are all floats; past 64 bits they are read as floats."""
+    largest = _LARGEST_WHOLE[dtype]
+    for value in flat:
+        if type(value) is int and largest < abs(value) < 2**64:
+            raise status.invalid(
+                f"Input '{alias}': cannot convert {value} to {dtype.name} without loss of precision"
+            )
 
 
 def _types(dtype: tf.DType) -> tuple[type, ...]:

@@ -31,7 +31,8 @@ def ask(server):
 def test_row_and_column_format(ask):
     columns = {"outputs": {"twice": [2.0, 4.0], "y": [2.5, 3.0]}}
     assert ask("/v1/models/kit:predict", {"inputs": [1, 2.0]}) == (200, columns)
-    assert ask("/v1/models/kit:predict", {"inputs": {"x": [1, 2.0]}}) == (200, columns)
+    named = {"inputs": {"x": [1, 2.0], "not asked for": None}}
+    assert ask("/v1/models/kit:predict", named) == (200, columns)
     rows = {"predictions": [{"twice": 2.0, "y": 2.5}, {"twice": 4.0, "y": 3.0}]}
     assert ask("/V1/MODELS/kit/versions/1:PREDICT", {"instances": [1, 2]}) == (200, rows)
     body = {"signature_name": "two", "instances": [{"a": 1.5, "b": 2}]}
@@ -69,7 +70,8 @@ def test_binary_values_go_in_and_out_as_base64(ask):
         ("kit:predict", {"inputs": "a"}, 400, 'JSON Value: "a" is not of expected type: float32'),
         ("kit:predict", {"inputs": True}, 400, "JSON Value: true is not of expected type"),
         ("kit:predict", {"inputs": [[1], [1, 2]]}, 400, "Input 'x': lists at one level"),
-        ("kit:predict", {"inputs": {"z": 1}}, 400, "Unknown input 'z'"),
+        ("kit:predict", {"inputs": {"z": 1}}, 400, "Missing named input: x in 'inputs' object."),
+        ("kit:predict", {"instances": [{"x": 1, "z": 1}]}, 400, "Unknown input 'z'"),
         ("kit:predict", {"signature_name": "two", "inputs": [1]}, 400, "Values need the names"),
         ("kit:predict", b"{", 400, "JSON Parse error"),
         ("kit:predict", b"[" * 100_000, 400, "JSON Parse error"),
