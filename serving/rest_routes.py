@@ -20,7 +20,7 @@ from serving.status import invalid
 
 _PATH = re.compile(
     r"/v1/models/(?P<name>[^/:]+)(/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"
-    r"(?P<what>:predict|:classify|:regress|/metadata)?/?",
+    r"(?P<what>:predict|:classify|:regress|/metadata)?",
     re.IGNORECASE,
 )
 _NO_VERSION = 2**63
@@ -40,6 +40,8 @@ def answer(engine: Engine, verb: str, path: str, body: bytes) -> bytes:
     """
     match = _PATH.fullmatch(path)
     what = (match["what"] or "").lower() if match else ""
+    if verb == "GET" and path.lower() == "/v1/models":
+        raise invalid("Missing model name in request.")
     if match is None or verb != ("POST" if what.startswith(":") else "GET"):
         raise invalid(f"Malformed request: {verb} {path}")
     spec = model_pb2.ModelSpec(name=unquote(match["name"]))

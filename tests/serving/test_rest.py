@@ -39,6 +39,11 @@ def test_row_and_column_format(ask):
     assert ask("/v1/models/kit/labels/stable:predict", body) == (200, {"predictions": [3.5]})
 
 
+def test_a_list_of_all_models_is_not_to_be_had(ask):
+    assert ask("/v1/models") == (400, {"error": "Missing model name in request."})
+    assert ask("/v1/models", {}) == (400, {"error": "Malformed request: POST /v1/models"})
+
+
 def test_images_equal_those_over_grpc(server, ask):
     rows = [{"seed": seed, "label": 2} for seed in range(3)]
     code, answer = ask("/v1/models/digits:predict", {"instances": rows})
@@ -78,6 +83,8 @@ def test_binary_values_go_in_and_out_as_base64(ask):
         ("kit:classify", {}, 400, "When method is classify or regress, key"),
         ("kit:nothing", {}, 400, "Malformed request: POST /v1/models/kit:nothing"),
         ("kit:predict", None, 400, "Malformed request: GET /v1/models/kit:predict"),
+        ("kit/", None, 400, "Malformed request: GET /v1/models/kit/"),
+        ("kit:predict/", {"inputs": [1]}, 400, "Malformed request: POST /v1/models/kit:predict/"),
         (
             "kit/versions/" + "9" * 19,
             None,
