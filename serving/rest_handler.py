@@ -78,11 +78,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _body(self) -> bytes:
         largest = self.server.engine.options.limits.request_bytes
-        length = rest_body.length(self.headers, self.command, largest)
-        body = self.rfile.read(length)
-        if len(body) < length:
-            raise RefusedError(400, f"the body ended after {len(body)} of {length} bytes")
-        return body
+        return rest_body.read(self.rfile, self.headers, self.command, self.request_version, largest)
 
     def _answer(self, body: bytes) -> None:
         engine, verb = self.server.engine, self.command

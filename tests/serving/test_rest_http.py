@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 import http.client
 import json
 import socket
@@ -64,7 +66,12 @@ def test_the_body_of_a_get_is_not_the_next_request(server):
         (b"Content-Length: 5\r\nContent-Length: 16", 400, "the length of the body is given twice"),
         (b"Content-Length : 5", 400, "a header line is not NAME: VALUE"),
         (b" Transfer-Encoding: chunked\r\nContent-Length: 5", 400, "a header line is not NAME"),
-        (b"Transfer-Encoding: chunked", 411, "Content-Length must be a number up to"),
+        (
+            b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+            400,
+            "the length of the body",
+        ),
+        (b"Transfer-Encoding: gzip, chunked", 411, "Content-Length must be a number up to"),
         (b"Host: x", 411, "Content-Length must be a number up to"),
         (b"Content-Length: -5", 400, "Content-Length must be a number up to"),
         (b"Content-Length: \xb2", 400, "Content-Length must be a number up to"),
@@ -77,6 +84,69 @@ def test_a_length_that_can_be_doubted_ends_the_connection(server, headers, code,
     assert status.split()[1] == str(code).encode()
     assert b"Connection: close" in rest
     assert words in json.loads(rest.partition(b"\r\n\r\n")[2])["error"]
+
+
+CHUNKED = b"POST /v1/models/kit:predict HTTP/1.1\r\nTransfer-Encoding: Chunked\r\n\r\n"
+
+
+def test_a_body_may_come_in_chunks(server):
+    chunks = b'A;x="y"\r\n{"inputs":\r\n000004 \r\n [1]\r\n1\r\n}\r\n0\r\nSum: 15\r\n\r\n'
+    answers = raw(server, CHUNKED + chunks + STATUS)  # and the connection is still in step
+    assert answers.count(b"HTTP/1.1 200 OK\r\n") == answers.count(b"HTTP/1.1") == 2
+    assert b'{"outputs": {"twice": [2.0], "y": [2.5]}}' in answers
+
+
+@pytest.mark.parametrize(
+    ("chunks", "code", "words"),
+    [
+        (b"5\r\nhello", 400, "a chunk does not end where it says"),
+        (b"4\r\nhello\r\n0\r\n\r\n", 400, "a chunk does not end where it says"),
+        (b"5\nhello\r\n0\r\n\r\n", 400, "a chunk does not begin with its size"),
+        (b"0x5\r\nhello\r\n0\r\n\r\n", 400, "a chunk does not begin with its size"),
+        (b"-5\r\nhello\r\n0\r\n\r\n", 400, "a chunk does not begin with its size"),
+        (b"5;" + b"x" * 5000 + b"\r\nhello", 400, "a chunk does not begin with its size"),
+        (b"0\r\n", 400, "the body does not end behind its last chunk"),
+        (b"0\r\n" + b"a: b\r\n" * 200 + b"\r\n", 400, "the body does not end behind its last"),
+        (b"ffffffff\r\nhello", 413, "the body must have up to"),
+    ],
+)
+def test_chunks_that_can_be_doubted_end_the_connection(server, chunks, code, words):
+    status, _, rest = raw(server, CHUNKED + chunks, half_closed=True).partition(b"\r\n")
+    assert status.split()[1] == str(code).encode()
+    assert b"Connection: close" in rest
+    assert words in json.loads(rest.partition(b"\r\n\r\n")[2])["error"]
+
+
+def test_the_old_protocol_has_no_chunks(server):
+    head = CHUNKED.replace(b"HTTP/1.1", b"HTTP/1.0")
+    assert b" 411 " in raw(server, head + b"2\r\n{}\r\n0\r\n\r\n").partition(b"\r\n")[0]
+
+
+def post(server, body: bytes, coding: str) -> tuple[int, dict]:
+    connection = http.client.HTTPConnection("127.0.0.1", server.rest_port, timeout=5)
+    connection.request("POST", "/v1/models/kit:predict", body, {"Content-Encoding": coding})
+    answer = connection.getresponse()
+    with contextlib.closing(connection):
+        return answer.status, json.load(answer)
+
+
+def test_a_body_may_be_gzipped(server):
+    body = gzip.compress(b'{"inputs": [1]}')
+    assert post(server, body, "gzip") == (200, {"outputs": {"twice": [2.0], "y": [2.5]}})
+    not_gzip = {"error": "Malformed request: the body is not gzip"}
+    assert post(server, b'{"inputs": [1]}', "x-gzip") == (400, not_gzip)
+    cut = {"error": "Malformed request: the body is not one whole gzip file"}
+    assert post(server, body[:-1], "gzip") == (400, cut)
+    assert post(server, body * 2, "gzip") == (400, cut)
+
+
+def test_what_unfolds_to_too_much_is_refused(base):
+    limits = Limits(request_bytes=LARGEST)
+    with serve_folder("kit", base, port=0, rest_port=0, limits=limits) as server:
+        most = b'{"inputs": [1]}'.ljust(LARGEST)
+        assert post(server, gzip.compress(most), "gzip")[0] == 200
+        said = {"error": f"the body must have up to {LARGEST} bytes"}
+        assert post(server, gzip.compress(most + b" "), "gzip") == (413, said)
 
 
 def test_a_body_that_ends_early_is_not_run(server):
