@@ -14,6 +14,7 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
+from serving.cancellation import Cancellation
 from serving.servable import DEFAULT_SIGNATURE, Servable, Signature
 from serving.status import Code, StatusError, invalid
 
@@ -21,46 +22,55 @@ CLASSIFY, REGRESS = "tensorflow/serving/classify", "tensorflow/serving/regress"
 
 
 def classify(
-    servable: Servable, request: classification_pb2.ClassificationRequest
+    servable: Servable,
+    request: classification_pb2.ClassificationRequest,
+    timeout_s: float | None = None,
 ) -> classification_pb2.ClassificationResponse:
     """Answer a ClassificationRequest (`classifier.cc`).
 
     Raises:
-      StatusError: INVALID_ARGUMENT for a model with predict signatures only.
+      StatusError: INVALID_ARGUMENT for a model with predict signatures only; DEADLINE_EXCEEDED
+        after `timeout_s` seconds.
     """
     name = request.model_spec.signature_name or DEFAULT_SIGNATURE
     signature = _signature(servable, name, "classification")
     response = classification_pb2.ClassificationResponse()
-    _fill_classes(response.result, _run(signature, request.input))
+    _fill_classes(response.result, _run(signature, request.input, timeout_s))
     _fill_spec(response.model_spec, servable, name)
     return response
 
 
 def regress(
-    servable: Servable, request: regression_pb2.RegressionRequest
+    servable: Servable,
+    request: regression_pb2.RegressionRequest,
+    timeout_s: float | None = None,
 ) -> regression_pb2.RegressionResponse:
     """Answer a RegressionRequest (`regressor.cc`).
 
     Raises:
-      StatusError: INVALID_ARGUMENT for a model with predict signatures only.
+      StatusError: INVALID_ARGUMENT for a model with predict signatures only; DEADLINE_EXCEEDED
+        after `timeout_s` seconds.
     """
     name = request.model_spec.signature_name or DEFAULT_SIGNATURE
     signature = _signature(servable, name, "regression")
     response = regression_pb2.RegressionResponse()
-    _fill_values(response.result, _run(signature, request.input))
+    _fill_values(response.result, _run(signature, request.input, timeout_s))
     _fill_spec(response.model_spec, servable, name)
     return response
 
 
 def multi_inference(
-    servable: Servable, request: inference_pb2.MultiInferenceRequest
+    servable: Servable,
+    request: inference_pb2.MultiInferenceRequest,
+    timeout_s: float | None = None,
 ) -> inference_pb2.MultiInferenceResponse:
     """Answer a MultiInferenceRequest (`multi_inference.cc`).
 
     Raises:
-      StatusError: UNIMPLEMENTED for another method than classify and regress.
+      StatusError: UNIMPLEMENTED for another method than classify and regress; DEADLINE_EXCEEDED
+        after `timeout_s` seconds, for all tasks together.
     """
-    response = inference_pb2.MultiInferenceResponse()
+    response, waiting = inference_pb2.MultiInferenceResponse(), Cancellation(timeout_s)
     for task in request.tasks:
         name = task.model_spec.signature_name or DEFAULT_SIGNATURE
         if task.method_name not in (CLASSIFY, REGRESS):
@@ -73,10 +83,12 @@ def multi_inference(
         _fill_spec(result.model_spec, servable, name)
         if task.method_name == CLASSIFY:
             signature = _signature(servable, name, "classification")
-            _fill_classes(result.classification_result, _run(signature, request.input))
+            outputs = _run(signature, request.input, waiting.left())
+            _fill_classes(result.classification_result, outputs)
         else:
             signature = _signature(servable, name, "regression")
-            _fill_values(result.regression_result, _run(signature, request.input))
+            outputs = _run(signature, request.input, waiting.left())
+            _fill_values(result.regression_result, outputs)
     return response
 
 
@@ -93,7 +105,9 @@ def _signature(servable: Servable, name: str, kind: str) -> Signature:
     return signature
 
 
-def _run(signature: Signature, given: input_pb2.Input) -> Mapping[str, np.ndarray]:
+def _run(
+    signature: Signature, given: input_pb2.Input, timeout_s: float | None
+) -> Mapping[str, np.ndarray]:
     kind = given.WhichOneof("kind")
     examples = []
     if kind == "example_list":
@@ -105,7 +119,7 @@ def _run(signature: Signature, given: input_pb2.Input) -> Mapping[str, np.ndarra
         examples = [context + e.SerializeToString() for e in rows]
     if not examples:
         raise invalid("Input is empty.")
-    arrays = signature.run({"inputs": np.array(examples, object)})
+    arrays = signature.run({"inputs": np.array(examples, object)}, timeout_s)
     for alias, array in arrays.items():
         if array.shape[:1] != (len(examples),):
             raise invalid(

@@ -78,18 +78,18 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
 
     def Classify(self, request, context):  # noqa: N802
         """Answer a ClassificationRequest."""
-        return self._held(context, request.model_spec, "Classify", lambda s: classify(s, request))
+        return self._held(context, request.model_spec, "Classify", classify, request)
 
     def Regress(self, request, context):  # noqa: N802
         """Answer a RegressionRequest."""
-        return self._held(context, request.model_spec, "Regress", lambda s: regress(s, request))
+        return self._held(context, request.model_spec, "Regress", regress, request)
 
     def MultiInference(self, request, context):  # noqa: N802
         """Answer a MultiInferenceRequest; its first task names the model."""
         if not request.tasks:
             context.abort(Code.INVALID_ARGUMENT, "Inference request has no tasks.")
         spec = request.tasks[0].model_spec
-        return self._held(context, spec, "MultiInference", lambda s: multi_inference(s, request))
+        return self._held(context, spec, "MultiInference", multi_inference, request)
 
     def GetModelMetadata(self, request, context):  # noqa: N802
         """Answer a GetModelMetadataRequest."""
@@ -101,10 +101,12 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
 
         return _answered(context, work)
 
-    def _held(self, context: grpc.ServicerContext, spec: Any, api: str, work: Callable) -> Any:
+    def _held(
+        self, context: grpc.ServicerContext, spec: Any, api: str, method: Callable, request: Any
+    ) -> Any:
         def run() -> Any:
             with self._core.use(spec) as servable:
-                return work(servable)
+                return method(servable, request, _patience(context))
 
         return self._counted(context, spec, api, run)
 

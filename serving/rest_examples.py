@@ -21,7 +21,7 @@ _TOO_LARGE = 3.4028235677973366e38
 """The first number that would be rounded to an infinite float32."""
 
 
-def classify(servable: Servable, name: str, body: Mapping[str, Any]) -> bytes:
+def classify(servable: Servable, name: str, body: Mapping[str, Any], timeout_s: float) -> bytes:
     """Answer {"results": [[[label, score], ...] per example]}.
 
     Raises:
@@ -29,11 +29,11 @@ def classify(servable: Servable, name: str, body: Mapping[str, Any]) -> bytes:
     """
     request = classification_pb2.ClassificationRequest(model_spec={"signature_name": name})
     _fill(request.input, body)
-    rows = examples.classify(servable, request).result.classifications
+    rows = examples.classify(servable, request, timeout_s).result.classifications
     return _results([_pairs(row.classes) for row in rows])
 
 
-def regress(servable: Servable, name: str, body: Mapping[str, Any]) -> bytes:
+def regress(servable: Servable, name: str, body: Mapping[str, Any], timeout_s: float) -> bytes:
     """Answer {"results": [value per example]}.
 
     Raises:
@@ -41,7 +41,7 @@ def regress(servable: Servable, name: str, body: Mapping[str, Any]) -> bytes:
     """
     request = regression_pb2.RegressionRequest(model_spec={"signature_name": name})
     _fill(request.input, body)
-    rows = examples.regress(servable, request).result.regressions
+    rows = examples.regress(servable, request, timeout_s).result.regressions
     return _results(_shown(row.value for row in rows))
 
 

@@ -83,11 +83,11 @@ def _predict(engine: Engine, servable: Servable, name: str, body: dict[str, Any]
 
 
 def _classify(engine: Engine, servable: Servable, name: str, body: dict[str, Any]) -> bytes:
-    return rest_examples.classify(servable, name, body)
+    return rest_examples.classify(servable, name, body, engine.options.rest_timeout_s)
 
 
 def _regress(engine: Engine, servable: Servable, name: str, body: dict[str, Any]) -> bytes:
-    return rest_examples.regress(servable, name, body)
+    return rest_examples.regress(servable, name, body, engine.options.rest_timeout_s)
 
 
 _ANSWERS: dict[str, Callable[[Engine, Servable, str, dict[str, Any]], bytes]] = {

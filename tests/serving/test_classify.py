@@ -25,7 +25,7 @@ def ask(method, **outputs: np.ndarray):
     """Ask a model for one example that answers with these outputs."""
     definition = meta_graph_pb2.SignatureDef()
     definition.inputs["inputs"].dtype = types_pb2.DT_STRING
-    signature = SimpleNamespace(definition=definition, run=lambda _: outputs)
+    signature = SimpleNamespace(definition=definition, run=lambda _, timeout_s: outputs)
     servable = SimpleNamespace(name="m", version=1, signature=lambda _: signature)
     request = REQUESTS[method]()
     request.input.example_list.examples.add()

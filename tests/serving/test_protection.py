@@ -6,6 +6,7 @@ import io
 import socket
 import ssl
 import threading
+import time
 import urllib.error
 import urllib.request
 import zlib
@@ -13,7 +14,13 @@ import zlib
 import grpc
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
+from tensorflow_serving.apis import (
+    inference_pb2,
+    prediction_service_pb2_grpc,
+    regression_pb2,
+)
 
 from serving.client import Client
 from serving.errors import RejectedError, RequestError, ServingError, UnavailableError
@@ -194,6 +201,48 @@ def test_rest_requests_have_a_time_limit(base):
         ):
             client.predict("slow", endless)
         assert late.value.code == "DEADLINE_EXCEEDED"
+
+
+@pytest.fixture
+def endless(tmp_path):
+    module = tf.Module()
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+    def sum_up(inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        rounds = tf.while_loop(lambda i: i < 2**62, lambda i: [i + 1], [tf.constant(0, tf.int64)])
+        return {"outputs": tf.fill(tf.shape(inputs), tf.cast(rounds[0], tf.float32))}
+
+    tf.saved_model.save(module, str(tmp_path / "1"), signatures=sum_up)
+    with serve_folder("endless", tmp_path, port=0, rest_port=0, rest_timeout_s=0.3) as running:
+        yield running
+
+
+def test_examples_have_the_time_limit_too(endless):
+    url = f"http://127.0.0.1:{endless.rest_port}/v1/models/endless:regress"
+    with pytest.raises(urllib.error.HTTPError) as late:
+        urllib.request.urlopen(url, b'{"examples": [{}]}', timeout=10)
+    with late.value:
+        assert late.value.code == 504
+
+
+def test_examples_have_the_clients_time_limit(endless):
+    spec, one = {"name": "endless"}, {"example_list": {"examples": [{}]}}
+    task = {"model_spec": spec, "method_name": "tensorflow/serving/regress"}
+    with grpc.insecure_channel(endless.target) as channel:
+        prediction = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        for call, request in (
+            (prediction.Regress, regression_pb2.RegressionRequest(model_spec=spec, input=one)),
+            (
+                prediction.MultiInference,
+                inference_pb2.MultiInferenceRequest(tasks=[task], input=one),
+            ),
+        ):
+            with pytest.raises(grpc.RpcError) as late:
+                call(request, timeout=0.3)
+            assert late.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+    start = time.monotonic()
+    endless.stop(10)  # nothing runs on for clients that are gone
+    assert time.monotonic() - start < 5
 
 
 def test_health_needs_no_token(guarded, tls):
