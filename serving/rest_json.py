@@ -15,12 +15,14 @@ from tensorflow_serving.apis import predict_pb2
 
 from serving import status
 from serving.rest_values import decimals, unbase64
+from serving.tensors import dtype_name
 
 Definition = meta_graph_pb2.SignatureDef
 
 _DEPTH = 64
 """As many dimensions as NumPy's arrays can have."""
 _LARGEST_WHOLE = {tf.float32: 2**24 - 1, tf.float64: 2**53 - 1}
+_KINDS = {type(None): "Null", int: "Number", float: "Number", str: "String", dict: "Object"}
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -201,8 +203,10 @@ def _scalar(value: Any, into: _Input) -> Any:
             raise status.invalid(f"Input '{into.alias}': no base64: {error}") from None
     # An object may be nested too deeply to be shown.
     shown = "{...}" if isinstance(value, dict) else json.dumps(value)[:60]
+    kind = str(value) if isinstance(value, bool) else _KINDS[type(value)]
     raise status.invalid(
-        f"JSON Value: {shown} is not of expected type: {into.dtype.name} ('{into.alias}')"
+        f"JSON Value: {shown} Type: {kind} is not of expected type: "
+        f"{dtype_name(into.dtype.as_datatype_enum)} ('{into.alias}')"
     )
 
 

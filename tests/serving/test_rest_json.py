@@ -69,12 +69,13 @@ def test_values_become_the_signatures_dtype(dtype, values, read):
         (
             tf.string,
             '[{"b64": 5}]',
-            "JSON Value: {...} is not of expected type: string",
+            "JSON Value: {...} Type: Object is not of expected type: string",
         ),
-        (tf.int32, "[1.0]", "JSON Value: 1.0 is not of expected type: int32"),
-        (tf.int32, "[1e400]", "JSON Value: Infinity is not of expected type: int32"),
+        (tf.float64, "[null]", "JSON Value: null Type: Null is not of expected type: double ("),
+        (tf.int32, "[1.0]", "JSON Value: 1.0 Type: Number is not of expected type: int32"),
+        (tf.int32, "[1e400]", "JSON Value: Infinity Type: Number is not of expected type: int32"),
         (tf.variant, "[1]", "Input 'x': JSON has no values of type variant"),
-        (tf.bfloat16, "[true]", "JSON Value: true is not of expected type: bfloat16"),
+        (tf.bfloat16, "[true]", "JSON Value: true Type: True is not of expected type: bfloat16"),
         (tf.bfloat16, f"[1{'0' * 400}]", "Input 'x': "),
         (tf.float64, f"[1{'0' * 400}]", "Input 'x': int too large"),
         (tf.float32, "[0, 16777216]", "Input 'x': cannot convert 16777216 to float32 without loss"),
@@ -88,7 +89,7 @@ def test_values_become_the_signatures_dtype(dtype, values, read):
         (
             tf.float32,
             '[{"a":' + '{"a":' * 800 + "1" + "}" * 801 + "]",
-            "JSON Value: {...} is not of expected type: float32",
+            "JSON Value: {...} Type: Object is not of expected type: float (",
         ),
     ],
 )
