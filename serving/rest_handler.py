@@ -83,8 +83,8 @@ class Handler(BaseHTTPRequestHandler):
     def _answer(self, body: bytes) -> None:
         engine, verb = self.server.engine, self.command
         path = self.path.split("?")[0]
-        if verb == "OPTIONS":
-            self._send(200 if engine.options.cors else 405, b"")
+        if verb == "OPTIONS" and engine.options.cors:
+            self._send(200, b"")
             return
         if verb == "GET" and path == engine.options.metrics_path:
             self._send(200, engine.metrics.page(), metrics.CONTENT_TYPE)

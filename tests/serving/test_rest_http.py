@@ -37,7 +37,7 @@ def raw(server, data: bytes, half_closed: bool = False) -> bytes:
         return answer
 
 
-@pytest.mark.parametrize("verb", ["PUT", "DELETE", "PATCH", "HEAD", "TRACE", "BREW"])
+@pytest.mark.parametrize("verb", ["PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE", "BREW"])
 @pytest.mark.parametrize("path", ["/v1/models/kit", "/v1/models/kit:predict"])
 def test_other_verbs_are_malformed_requests(server, verb, path):
     connection = http.client.HTTPConnection("127.0.0.1", server.rest_port, timeout=5)
