@@ -11,18 +11,17 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from serving.cancellation import Cancellation, cancelled, timed_out
 from serving.options import Batching
-from serving.servable import Signature
+from serving.servable import Arrays, Signature
 from serving.status import Code, StatusError, invalid
 
 log = logging.getLogger("serving")
-Arrays = Mapping[str, np.ndarray]
 Key = tuple[object, ...]
 Observe = Callable[[Sequence[tuple[int, float]], int], None]
 
@@ -49,12 +48,11 @@ def allows(signature: Signature) -> bool:
     Inputs and outputs must have rows along a free first dimension; an output with another free
     dimension could take its size from the longest row of the batch.
     """
-    infos = [*signature.definition.inputs.values(), *signature.definition.outputs.values()]
-    shapes = [info.tensor_shape for info in infos]
+    outputs = [signature.definition.outputs[alias].tensor_shape for alias in signature.outputs]
+    shapes = [info.tensor_shape for info in signature.definition.inputs.values()] + outputs
     if any(shape.unknown_rank or not shape.dim or shape.dim[0].size != -1 for shape in shapes):
         return False
-    inner = [info.tensor_shape.dim[1:] for info in signature.definition.outputs.values()]
-    return bool(inner) and all(dim.size >= 0 for dims in inner for dim in dims)
+    return bool(outputs) and all(dim.size >= 0 for shape in outputs for dim in shape.dim[1:])
 
 
 class Batcher:

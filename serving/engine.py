@@ -1,12 +1,10 @@
-"""Predict as both faces use it: limits, batching and metrics around the contract."""
+"""Runs of signatures as both faces use them: limits, batching and metrics around the contract."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
 
-import numpy as np
 from tensorflow_serving.apis import predict_pb2
 
 from serving import batcher, limits
@@ -14,8 +12,8 @@ from serving.cancellation import Cancellation, cancelled, timed_out
 from serving.core import ServerCore
 from serving.metrics import Metrics
 from serving.options import Options
-from serving.predict import Outputs, predict
-from serving.servable import Servable, Signature
+from serving.predict import predict
+from serving.servable import Arrays, Run, Servable, Signature
 
 
 class Engine:
@@ -41,8 +39,18 @@ class Engine:
         Raises:
           StatusError: As `serving.predict.predict`; INVALID_ARGUMENT for a request over a limit.
         """
+        return predict(servable, request, self.runs(servable, "Predict", cancel), as_content)
 
-        def run(signature: Signature, inputs: Mapping[str, np.ndarray]) -> Outputs:
+    def runs(self, servable: Servable, api: str, cancel: Cancellation) -> Run:
+        """Return what runs the signatures of a version that is held, for one request.
+
+        Args:
+          servable: The version.
+          api: What the metrics call the request: Predict, Classify, ...
+          cancel: When nobody waits for the answer any more.
+        """
+
+        def run(signature: Signature, inputs: Arrays) -> Arrays:
             limits.check(self.options.limits, inputs)
             start = time.perf_counter()
             if self._batcher and batcher.allows(signature):
@@ -51,14 +59,13 @@ class Engine:
                 outputs = self._alone(signature, inputs, cancel)
             took = time.perf_counter() - start
             rows = max((array.shape[0] for array in inputs.values() if array.ndim), default=1)
-            self.metrics.ran(servable.name, servable.version, signature.name, rows, took)
+            version = (servable.name, servable.version)
+            self.metrics.ran(api, *version, signature.name, rows, took)
             return outputs
 
-        return predict(servable, request, run, as_content)
+        return run
 
-    def _alone(
-        self, signature: Signature, inputs: Mapping[str, np.ndarray], cancel: Cancellation
-    ) -> Outputs:
+    def _alone(self, signature: Signature, inputs: Arrays, cancel: Cancellation) -> Arrays:
         """Run a request when it is its turn: more runs at once would only take more memory."""
         if not self._turns.acquire(timeout=cancel.left()):
             raise timed_out()

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import grpc
 from tensorflow_serving.apis import (
+    inference_pb2,
     model_management_pb2,
     model_service_pb2_grpc,
     prediction_service_pb2_grpc,
@@ -55,6 +56,14 @@ def _patience(context: grpc.ServicerContext) -> float | None:
     return None if left is None or left > FOR_EVER_S else left
 
 
+def _cancellation(context: grpc.ServicerContext) -> Cancellation:
+    """Return what abandons a call: its client's deadline or hanging up."""
+    cancel = Cancellation(_patience(context))
+    if not context.add_callback(cancel.cancel):
+        raise cancelled()
+    return cancel
+
+
 class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
     """Predict, Classify, Regress, MultiInference and GetModelMetadata."""
 
@@ -68,9 +77,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         def work():  # type: ignore[no-untyped-def]
             if not request.HasField("model_spec"):
                 raise invalid("Missing ModelSpec")
-            cancel = Cancellation(_patience(context))
-            if not context.add_callback(cancel.cancel):
-                raise cancelled()
+            cancel = _cancellation(context)
             with self._core.use(request.model_spec) as servable:
                 return self._engine.predict(servable, request, cancel, self._as_content)
 
@@ -78,18 +85,19 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
 
     def Classify(self, request, context):  # noqa: N802
         """Answer a ClassificationRequest."""
-        return self._held(context, request.model_spec, "Classify", classify, request)
+        return self._held(context, request, request, "Classify", classify)
 
     def Regress(self, request, context):  # noqa: N802
         """Answer a RegressionRequest."""
-        return self._held(context, request.model_spec, "Regress", regress, request)
+        return self._held(context, request, request, "Regress", regress)
 
     def MultiInference(self, request, context):  # noqa: N802
         """Answer a MultiInferenceRequest; its first task names the model."""
-        if not request.tasks:
-            context.abort(Code.INVALID_ARGUMENT, "Inference request has no tasks.")
-        spec = request.tasks[0].model_spec
-        return self._held(context, spec, "MultiInference", multi_inference, request)
+        first = inference_pb2.InferenceTask()
+        first.model_spec.SetInParent()  # left out, it counts as one without a name
+        if request.tasks:
+            first.MergeFrom(request.tasks[0])
+        return self._held(context, request, first, "MultiInference", multi_inference)
 
     def GetModelMetadata(self, request, context):  # noqa: N802
         """Answer a GetModelMetadataRequest."""
@@ -102,13 +110,18 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         return _answered(context, work)
 
     def _held(
-        self, context: grpc.ServicerContext, spec: Any, api: str, method: Callable, request: Any
+        self, context: grpc.ServicerContext, request: Any, named: Any, api: str, answer: Callable
     ) -> Any:
-        def run() -> Any:
-            with self._core.use(spec) as servable:
-                return method(servable, request, _patience(context))
+        """Answer a request about examples by the model that `named`, a message, is about."""
 
-        return self._counted(context, spec, api, run)
+        def work() -> Any:
+            if not named.HasField("model_spec"):
+                raise invalid("Missing ModelSpec")
+            cancel = _cancellation(context)
+            with self._core.use(named.model_spec) as servable:
+                return answer(servable, request, self._engine.runs(servable, api, cancel))
+
+        return self._counted(context, named.model_spec, api, work)
 
     def _counted(
         self, context: grpc.ServicerContext, spec: Any, api: str, work: Callable[[], Answer]

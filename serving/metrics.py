@@ -123,9 +123,11 @@ class Metrics:
                 model = ""  # a stranger's names must not become series without end
             self._requests.labels(model, status).inc()
 
-    def ran(self, model: str, version: int, signature: str, rows: int, seconds: float) -> None:
+    def ran(
+        self, api: str, model: str, version: int, signature: str, rows: int, seconds: float
+    ) -> None:
         """Note a run of a graph that succeeded."""
-        self._runtime.labels(model, "Predict", "TF2").observe(1e6 * seconds)
+        self._runtime.labels(model, api, "TF1").observe(1e6 * seconds)
         self._examples.labels(model).observe(rows)
         self._signatures.labels(model, version, signature).inc()
 

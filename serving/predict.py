@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import TypeAlias
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import predict_pb2
 
-from serving.servable import DEFAULT_SIGNATURE, Servable, Signature
+from serving.servable import DEFAULT_SIGNATURE, Arrays, Run, Servable, Signature
 from serving.status import Code, StatusError, invalid
 from serving.tensors import dtype_name, from_proto, to_proto
-
-Inputs: TypeAlias = Mapping[str, np.ndarray]
-Outputs: TypeAlias = Mapping[str, np.ndarray]
-Run: TypeAlias = Callable[[Signature, Inputs], Outputs]
-
-
-def _run(signature: Signature, inputs: Inputs) -> Outputs:
-    return signature.run(inputs)
 
 
 def predict(
     servable: Servable,
     request: predict_pb2.PredictRequest,
-    run: Run = _run,
+    run: Run = Signature.run,
     as_content: bool = False,
 ) -> predict_pb2.PredictResponse:
     """Answer one Predict request on one version.
@@ -37,7 +28,7 @@ def predict(
     Args:
       servable: The version that answers.
       request: Its model_spec chooses the signature only.
-      run: Runs the signature on inputs of the right names and dtypes.
+      run: Runs the signature, with the outputs that are wanted.
       as_content: Encode numbers in `tensor_content`, not in the typed fields.
 
     Raises:
@@ -51,7 +42,7 @@ def predict(
     inputs = _decode(signature.definition, request.inputs)
     wanted = output_aliases(signature.definition, request.output_filter)
     _check_dtypes(signature.definition, inputs)
-    outputs = run(signature, inputs)
+    outputs = run(signature.only(wanted), inputs)
     response = predict_pb2.PredictResponse()
     response.model_spec.name = servable.name
     response.model_spec.version.value = servable.version
@@ -61,7 +52,7 @@ def predict(
     return response
 
 
-def _check_dtypes(definition: meta_graph_pb2.SignatureDef, inputs: Inputs) -> None:
+def _check_dtypes(definition: meta_graph_pb2.SignatureDef, inputs: Arrays) -> None:
     """Refuse in the C++ executor's words: dtypes are never converted; shapes are the graph's."""
     for index, alias in enumerate(sorted(definition.inputs)):
         expected = definition.inputs[alias].dtype

@@ -13,7 +13,7 @@ from tensorflow_serving.apis import classification_pb2, regression_pb2
 
 from serving import classify as examples
 from serving.rest_values import decimals, unbase64
-from serving.servable import Servable
+from serving.servable import Run, Servable
 from serving.status import invalid
 
 _LISTS: dict[type, str] = {bytes: "bytes_list", int: "int64_list", float: "float_list"}
@@ -21,7 +21,7 @@ _TOO_LARGE = 3.4028235677973366e38
 """The first number that would be rounded to an infinite float32."""
 
 
-def classify(servable: Servable, name: str, body: Mapping[str, Any], timeout_s: float) -> bytes:
+def classify(servable: Servable, name: str, body: Mapping[str, Any], run: Run) -> bytes:
     """Answer {"results": [[[label, score], ...] per example]}.
 
     Raises:
@@ -29,11 +29,11 @@ def classify(servable: Servable, name: str, body: Mapping[str, Any], timeout_s: 
     """
     request = classification_pb2.ClassificationRequest(model_spec={"signature_name": name})
     _fill(request.input, body)
-    rows = examples.classify(servable, request, timeout_s).result.classifications
+    rows = examples.classify(servable, request, run).result.classifications
     return _results([_pairs(row.classes) for row in rows])
 
 
-def regress(servable: Servable, name: str, body: Mapping[str, Any], timeout_s: float) -> bytes:
+def regress(servable: Servable, name: str, body: Mapping[str, Any], run: Run) -> bytes:
     """Answer {"results": [value per example]}.
 
     Raises:
@@ -41,7 +41,7 @@ def regress(servable: Servable, name: str, body: Mapping[str, Any], timeout_s: f
     """
     request = regression_pb2.RegressionRequest(model_spec={"signature_name": name})
     _fill(request.input, body)
-    rows = examples.regress(servable, request, timeout_s).result.regressions
+    rows = examples.regress(servable, request, run).result.regressions
     return _results(_shown(row.value for row in rows))
 
 

@@ -15,7 +15,7 @@ from serving import rest_examples, rest_json
 from serving.cancellation import Cancellation
 from serving.engine import Engine
 from serving.metadata import metadata
-from serving.servable import DEFAULT_SIGNATURE, Servable
+from serving.servable import DEFAULT_SIGNATURE, Run, Servable
 from serving.status import invalid
 
 _PATH = re.compile(
@@ -83,11 +83,15 @@ def _predict(engine: Engine, servable: Servable, name: str, body: dict[str, Any]
 
 
 def _classify(engine: Engine, servable: Servable, name: str, body: dict[str, Any]) -> bytes:
-    return rest_examples.classify(servable, name, body, engine.options.rest_timeout_s)
+    return rest_examples.classify(servable, name, body, _runs(engine, servable, "Classify"))
 
 
 def _regress(engine: Engine, servable: Servable, name: str, body: dict[str, Any]) -> bytes:
-    return rest_examples.regress(servable, name, body, engine.options.rest_timeout_s)
+    return rest_examples.regress(servable, name, body, _runs(engine, servable, "Regress"))
+
+
+def _runs(engine: Engine, servable: Servable, api: str) -> Run:
+    return engine.runs(servable, api, Cancellation(engine.options.rest_timeout_s))
 
 
 _ANSWERS: dict[str, Callable[[Engine, Servable, str, dict[str, Any]], bytes]] = {

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
-from serving.graph import Graph
+from serving.graph import Arrays, Graph
 from serving.status import Code, StatusError, from_tensorflow, invalid
 
 SERVE_TAG = "serve"
@@ -20,18 +21,33 @@ _INIT = "__saved_model_init_op"
 """Where the SavedModel keeps the operation that fills its tables."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Signature:
-    """A part of a graph by the names clients use (feed names, dtypes, shapes, defaults)."""
+    """A part of a graph by the names clients use (feed names, dtypes, shapes, defaults).
+
+    Equal ones compute the same: requests for them may share a batch.
+    """
 
     name: str
-    definition: meta_graph_pb2.SignatureDef
+    definition: meta_graph_pb2.SignatureDef = field(compare=False)
     graph: Graph
+    chosen: tuple[str, ...] = ()
+    """Aliases of the outputs to compute; none: all."""
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Aliases of the outputs that `run` computes."""
+        return self.chosen or tuple(self.definition.outputs)
+
+    def only(self, outputs: Iterable[str]) -> Signature:
+        """Return this signature without its other outputs: nobody asks for them."""
+        chosen = tuple(sorted(outputs))
+        return self if len(chosen) == len(self.definition.outputs) else replace(self, chosen=chosen)
 
     def run(
         self, inputs: Mapping[str, np.ndarray], timeout_s: float | None = None
     ) -> dict[str, np.ndarray]:
-        """Compute every output.
+        """Compute the outputs.
 
         Args:
           inputs: One array per input alias, of the dtype of the signature; strings as objects.
@@ -42,14 +58,18 @@ class Signature:
         """
         definition = self.definition
         feeds = {definition.inputs[alias].name: array for alias, array in inputs.items()}
-        fetches = [info.name for info in definition.outputs.values()]
+        fetches = [definition.outputs[alias].name for alias in self.outputs]
         try:
             made = self.graph.run(feeds, fetches, timeout_s)
         except tf.errors.OpError as error:
             raise from_tensorflow(error) from error
         except (KeyError, ValueError) as error:
             raise invalid(f"signature {self.name} has a tensor that the graph has not") from error
-        return dict(zip(definition.outputs, made, strict=True))
+        return dict(zip(self.outputs, made, strict=True))
+
+
+Run: TypeAlias = Callable[[Signature, Arrays], Arrays]
+"""Runs a signature on inputs of the right names and dtypes; `Signature.run` is one."""
 
 
 @dataclass(frozen=True, eq=False)

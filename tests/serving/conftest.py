@@ -92,11 +92,12 @@ class Kit(tf.Module):
     @tf.function(input_signature=[TEXT])
     def sizes(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         length = tf.cast(tf.strings.length(inputs), tf.float32)
-        return {
-            "scores": length[:, tf.newaxis],
-            "classes": tf.fill([tf.shape(inputs)[0], 1], "bytes"),
-            "outputs": length + 1.0,
-        }
+        names = tf.fill([tf.shape(inputs)[0], 1], "bytes")
+        return {"scores": length[:, tf.newaxis], "classes": names}
+
+    @tf.function(input_signature=[TEXT])
+    def lengths(self, inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"outputs": tf.cast(tf.strings.length(inputs), tf.float32) + 1.0}
 
     @tf.function(input_signature=[I32])
     def slow(self, rounds: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -127,7 +128,7 @@ def save_generator(model: Generator, folder: Path) -> Path:
 
 def save_kit(folder: Path) -> Path:
     kit = Kit()
-    names = ("two", "divide", "echo", "casts", "sizes", "slow", "caption")
+    names = ("two", "divide", "echo", "casts", "sizes", "lengths", "slow", "caption")
     signatures = {name: getattr(kit, name) for name in names}
     signatures["serving_default"] = kit.half_plus_two
     tf.saved_model.save(kit, str(folder), signatures=signatures)

@@ -6,7 +6,10 @@ import re
 import urllib.error
 import urllib.request
 
+import grpc
 import pytest
+from tensorflow.core.example import example_pb2
+from tensorflow_serving.apis import prediction_service_pb2_grpc, regression_pb2
 
 from serving.client import Client
 from serving.errors import RequestError
@@ -39,6 +42,12 @@ def test_requests_are_counted_and_timed_under_tensorflow_servings_names(server):
             client.caption([b""])
     with Client(f"http://127.0.0.1:{server.rest_port}", "digits") as client:
         client.generate([1], [1])
+    with grpc.insecure_channel(server.target) as channel:
+        asked = regression_pb2.RegressionRequest(
+            model_spec={"name": "kit", "signature_name": "lengths"},
+            input={"example_list": {"examples": [example_pb2.Example()] * 2}},
+        )
+        prediction_service_pb2_grpc.PredictionServiceStub(channel).Regress(asked, timeout=10)
     after = scrape(server)
 
     def gained(name: str, labels: str) -> float:
@@ -49,10 +58,12 @@ def test_requests_are_counted_and_timed_under_tensorflow_servings_names(server):
     assert gained(S + "request_latency_count", "Predict GRPC digits") == 2
     assert gained(S + "request_latency_count", "predict REST digits") == 1
     assert gained(S + "request_latency_sum", "Predict GRPC digits") > 500
-    assert gained(S + "runtime_latency_count", "Predict digits TF2") == 3
+    assert gained(S + "runtime_latency_count", "Predict digits TF1") == 3
+    assert gained(S + "runtime_latency_count", "Regress kit TF1") == 1
     assert gained(S + "request_example_counts_sum", "digits") == 5
+    assert gained(S + "request_example_counts_sum", "kit") == 2
     assert gained("serving_signature_requests_total", "digits generate 3") == 3
-    assert gained(":tensorflow:core:graph_runs", "") == 3
+    assert gained(":tensorflow:core:graph_runs", "") == 4
     bounds = [
         float(labels.split()[2])
         for name, labels in after

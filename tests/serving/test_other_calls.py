@@ -125,9 +125,12 @@ def test_classification_of_a_predict_only_model_is_invalid(prediction):
 
 def test_a_signature_that_fits_classifies_and_regresses(prediction):
     three = {"example_list": {"examples": [example_pb2.Example() for _ in range(3)]}}
-    spec = {"name": "kit", "signature_name": "sizes"}
+    spec = {"name": "kit", "signature_name": "lengths"}
     classes = prediction.Classify(
-        classification_pb2.ClassificationRequest(model_spec=spec, input=three), timeout=10
+        classification_pb2.ClassificationRequest(
+            model_spec={"name": "kit", "signature_name": "sizes"}, input=three
+        ),
+        timeout=10,
     )
     rows = classes.result.classifications
     assert [[(c.label, c.score) for c in row.classes] for row in rows] == [[("bytes", 0.0)]] * 3
@@ -148,6 +151,22 @@ def test_a_signature_that_fits_classifies_and_regresses(prediction):
         "UNIMPLEMENTED",
         "Unsupported signature method_name: other",
     )
+    both.tasks[0].model_spec.signature_name = "no"
+    assert refusal(prediction.MultiInference, both) == (
+        "INVALID_ARGUMENT",
+        "Requested signature not found in model graph: no",
+    )
+
+
+@pytest.mark.parametrize("call", ["Classify", "Regress", "MultiInference"])
+def test_a_request_without_a_model_is_refused_like_a_predict_request(prediction, call):
+    empty = {
+        "Classify": classification_pb2.ClassificationRequest(),
+        "Regress": regression_pb2.RegressionRequest(),
+        "MultiInference": inference_pb2.MultiInferenceRequest(),
+    }[call]
+    words = "ModelSpec has no name specified." if call == "MultiInference" else "Missing ModelSpec"
+    assert refusal(getattr(prediction, call), empty) == ("INVALID_ARGUMENT", words)
 
 
 def test_health_knows_the_servers_names(channel):

@@ -8,11 +8,14 @@ import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow.core.framework import tensor_pb2
+from tensorflow.core.framework import tensor_pb2, types_pb2
+from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from serving import tensors, wire
 from serving.model_server import ModelServer
+from serving.predict import predict
+from serving.servable import Servable, Signature
 
 Stub = prediction_service_pb2_grpc.PredictionServiceStub
 
@@ -151,6 +154,28 @@ def test_the_response_names_model_version_and_signature(stub):
 def test_an_output_filter_leaves_the_others_out(stub):
     answer = stub.Predict(request(x=X, outputs=["y"]), timeout=10)
     assert list(answer.outputs) == ["y"]
+
+
+def test_what_an_output_filter_leaves_out_is_not_fetched():
+    fetched = []
+
+    class Recorder:
+        def run(self, feeds, fetches, timeout_s):
+            fetched.append(sorted(fetches))
+            return [X for _ in fetches]
+
+    definition = meta_graph_pb2.SignatureDef()
+    definition.inputs["x"].name = "x:0"
+    definition.inputs["x"].dtype = types_pb2.DT_FLOAT
+    for alias in ("y", "z"):
+        definition.outputs[alias].name = f"{alias}:0"
+    whole = Signature("serving_default", definition, Recorder())
+    model = Servable("kit", 1, {}, {"serving_default": whole})
+    for outputs in (["z"], ["z", "y"], []):
+        answer = predict(model, request(x=X, outputs=outputs))
+        assert sorted(answer.outputs) == sorted(outputs or ["y", "z"])
+    assert fetched == [["z:0"], ["y:0", "z:0"], ["y:0", "z:0"]]
+    assert whole.only(["z"]) == whole.only(["z"]) != whole, "requests for the same may join"
 
 
 @pytest.mark.parametrize(

@@ -28,9 +28,10 @@ def ask(server, what: str, body: object) -> tuple[int, dict]:
 def test_examples_are_classified_and_regressed(server):
     rows = [{"a": 1}, {"a": [1.5, 2.0]}]
     size = [len(_example(row).SerializeToString()) for row in rows]
-    body = {"signature_name": "sizes", "examples": rows}
+    body = {"signature_name": "lengths", "examples": rows}
     classes = [[["bytes", float(n)]] for n in size]
-    assert ask(server, "classify", body) == (200, {"results": classes})
+    named = body | {"signature_name": "sizes"}
+    assert ask(server, "classify", named) == (200, {"results": classes})
     assert ask(server, "regress", body) == (200, {"results": [n + 1.0 for n in size]})
     shared = example_pb2.Example(features={"feature": {"b": {"bytes_list": {"value": [b"x"]}}}})
     code, answer = ask(server, "regress", body | {"context": {"b": "x"}})
