@@ -25,6 +25,7 @@ class ServerCore:
         self._poll_s = poll_s
         self._models: dict[str, Model] = {}
         self._retired: dict[str, Model] = {}
+        self._moving: dict[str, Model] = {}
         self._lock = threading.Lock()
         self._reloading = threading.Lock()
         self._stopping = threading.Event()
@@ -146,8 +147,9 @@ class ServerCore:
         finally:
             self._reloading.release()
         _await_settled([*fresh, *moved], until, wanted)
-        for model in moved:
-            self._replace(model)
+        with self._reloading:  # else a reload that just begins could put the old one back
+            for model in moved:
+                self._replace(model)
         failures = [_failure(model) for model in (*fresh, *moved) if not model.available()]
         if failures:
             raise StatusError(
@@ -170,6 +172,8 @@ class ServerCore:
         gone = {name: model for name, model in before.items() if name not in after}
         with self._lock:
             self._models = after
+            # The last config counts: what an earlier one still waits for is no longer wanted.
+            self._moving = {model.settings.name: model for model in moved}
             self._retired.update(gone)
         for model in gone.values():
             model.retire()
@@ -184,8 +188,7 @@ class ServerCore:
         """Serve a model from its new base path if that has a version, else go on as before."""
         name, leaving = model.settings.name, model
         with self._lock:
-            # Another reload may have dropped the name meanwhile.
-            if model.available() and name in self._models:
+            if self._moving.get(name) is model and model.available():
                 leaving, self._models[name] = self._models[name], model
         leaving.retire()
 
@@ -214,9 +217,11 @@ def _settled(model: Model) -> bool:
 
 
 def _failure(model: Model) -> str:
-    for version, (_, error) in model.statuses().items():
+    reason = f"no complete version in {model.settings.base_path}"
+    for version, (state, error) in model.statuses().items():
         if error:
             where = f"name: {model.settings.name} version: {version}"
             return f"{{{where}}} due to error: {error.message}, "
-    where = f"no complete version in {model.settings.base_path}"
-    return f"{{name: {model.settings.name}}} due to error: {where}, "
+        if state == State.END:
+            reason = "a later config took its place"
+    return f"{{name: {model.settings.name}}} due to error: {reason}, "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ import pytest
 from google.protobuf import text_format
 from tensorflow_serving.apis import model_management_pb2, model_service_pb2_grpc
 
-from serving import config, model
+from serving import config, core, model
 from serving.client import Client
 from serving.config_watch import ConfigWatch
 from serving.errors import NotFoundError, RequestError, ServingError
@@ -197,6 +198,66 @@ def test_a_changed_base_path_is_swapped_like_a_version(server, tmp_path, generat
             thread.join()
     assert not errors
     assert server.core.models()["a"].settings.base_path == tmp_path / "moved"
+
+
+@pytest.mark.parametrize("last", ["a", "quick"])
+def test_the_last_reload_counts_though_an_earlier_one_ends_later(
+    server, tmp_path, generator_dir, push, monkeypatch, last
+):
+    release, real = threading.Event(), model.load
+
+    def load(name, version, path):
+        assert path.parent.name != "slow" or release.wait(30)
+        return real(name, version, path)
+
+    monkeypatch.setattr(model, "load", load)
+    for base, version in (("slow", 5), ("quick", 7)):
+        push(generator_dir, tmp_path / base, version)
+    with grpc.insecure_channel(server.target) as channel:
+        stub = model_service_pb2_grpc.ModelServiceStub(channel)
+        earlier = stub.HandleReloadConfigRequest.future(
+            model_management_pb2.ReloadConfigRequest(
+                config=parsed(f"model_config_list {{ {entry('a', tmp_path / 'slow')} }}")
+            ),
+            timeout=30,
+        )
+        wait_for(lambda: len(server.core._threads) == 2)
+        reload(server, entry("a", tmp_path / last))
+        release.set()
+        fault = earlier.exception()
+    assert server.core.models()["a"].settings.base_path == tmp_path / last
+    assert "{name: a} due to error: a later config took its place" in fault.details()
+
+
+def test_a_reload_that_begins_while_a_base_path_is_swapped_leaves_a_version(
+    server, tmp_path, generator_dir, push, monkeypatch
+):
+    push(generator_dir, tmp_path / "moved", 7)
+    config_of = {name: config.single("a", tmp_path / name) for name in ("a", "moved")}
+    check, begun, go_on = core._check_labels, threading.Event(), threading.Event()
+
+    def slow_check(*args):
+        check(*args)
+        if threading.current_thread() is not threading.main_thread():
+            begun.set()
+            go_on.wait(1)
+
+    monkeypatch.setattr(core, "_check_labels", slow_check)
+    later = threading.Thread(target=server.core.reload, args=(config_of["a"],))
+    settled = core._await_settled
+
+    def then_the_later_begins(*args):
+        settled(*args)
+        monkeypatch.setattr(core, "_await_settled", settled)
+        later.start()
+        assert begun.wait(10)
+
+    monkeypatch.setattr(core, "_await_settled", then_the_later_begins)
+    with contextlib.suppress(StatusError):
+        server.core.reload(config_of["moved"])
+    go_on.set()
+    later.join(30)
+    assert server.core.models()["a"].available() == [1]
 
 
 def test_a_new_base_path_without_a_version_leaves_the_old_one_in_force(server, tmp_path):
