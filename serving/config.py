@@ -104,6 +104,11 @@ def _check(model: model_server_config_pb2.ModelConfig) -> None:
             f"Expected model {model.name} to have an absolute path or URI; "
             f"got base_path()={model.base_path}"
         )
+    if model.model_platform and model.model_type:
+        raise invalid(
+            "Illegal to set both ModelServerConfig::model_type (deprecated) and model_platform; "
+            f"model name is {model.name}"
+        )
     # model_type TENSORFLOW is the deprecated way to say the same.
     if not model.model_platform and not model.model_type:
         raise invalid(

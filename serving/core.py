@@ -98,8 +98,6 @@ class ServerCore:
         with self._lock:
             model = self._models.get(spec.name) or self._retired.get(spec.name)
         known = model.statuses() if model else {}
-        if not known:
-            raise StatusError(Code.NOT_FOUND, f"Could not find any versions of model {spec.name}")
         if spec.WhichOneof("version_choice") == "version":
             version = spec.version.value
             if version not in known:
@@ -107,6 +105,8 @@ class ServerCore:
                     Code.NOT_FOUND, f"Could not find version {version} of model {spec.name}"
                 )
             known = {version: known[version]}
+        elif not known:
+            raise StatusError(Code.NOT_FOUND, f"Could not find any versions of model {spec.name}")
         response = get_model_status_pb2.GetModelStatusResponse()
         for version, (state, error) in known.items():
             row = response.model_version_status.add(version=version, state=state)

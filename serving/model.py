@@ -77,9 +77,9 @@ class Model:
         """
         name = self.settings.name
         if label:
-            if label not in self.settings.labels:
+            version = self.settings.labels.get(label)
+            if version is None:
                 raise invalid(f"Unrecognized servable version label: {label}")
-            version = self.settings.labels[label]
         ready = self.available()
         if version is None and ready:
             return ready[0]
@@ -157,7 +157,7 @@ class Model:
             wanted = versions.choose(self.settings.policy, self._loadable(found))
             ready = self.available()
             missing = [version for version in wanted if version not in ready]
-            if not missing:
+            if not missing or self._retired.is_set():
                 break
             # The highest first; after a failure the choice is made anew without it.
             self._load(missing[0], found[missing[0]])

@@ -101,6 +101,7 @@ def to_proto(
     dtype = tf.dtypes.as_dtype(tensor.dtype).as_datatype_enum
     proto = tensor_pb2.TensorProto() if into is None else into
     proto.dtype = dtype
+    proto.tensor_shape.SetInParent()
     for size in array.shape:
         proto.tensor_shape.dim.add(size=size)
     if dtype == types_pb2.DT_STRING:

@@ -176,6 +176,25 @@ def test_policies_and_labels_choose(base, generator_dir, push):
         model.pick(label="gone")
 
 
+def test_a_model_that_leaves_the_config_loads_no_further_version(base, kit_dir, push, monkeypatch):
+    for version in (1, 2, 3):
+        push(kit_dir, base, version)
+    every = Policy()
+    every.all.SetInParent()
+    model = Model(ModelSettings("m", base, every))
+    loaded = servable.Graph
+
+    def leaving(*args):
+        if not model._retired.is_set():
+            model.retire()
+        return loaded(*args)
+
+    monkeypatch.setattr(servable, "Graph", leaving)
+    model.follow(0.0, threading.Event())
+    assert model.loads() == {(str(base / "3"), "success"): 1}
+    assert states(model) == {3: State.END}
+
+
 def warmup_record(signature: str) -> bytes:
     request = predict_pb2.PredictRequest()
     request.model_spec.name = "whatever"

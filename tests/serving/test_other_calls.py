@@ -103,6 +103,11 @@ def test_status_lists_versions_and_refuses_unknown_ones(models):
         "NOT_FOUND",
         "Could not find version 7 of model kit",
     )
+    nothing = ask(model_spec={"name": "no", "version": {"value": 7}})
+    assert refusal(models.GetModelStatus, nothing) == (
+        "NOT_FOUND",
+        "Could not find version 7 of model no",
+    )
 
 
 def test_classification_of_a_predict_only_model_is_invalid(prediction):

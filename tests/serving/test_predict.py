@@ -193,6 +193,7 @@ def test_what_an_output_filter_leaves_out_is_not_fetched():
 )
 def test_odd_tensors_are_read_as_the_cpp_server_reads_them(stub, proto, shape, values):
     y = stub.Predict(request(x=proto), timeout=10).outputs["y"]
+    assert y.HasField("tensor_shape"), "a scalar has one too, without dimensions"
     assert [dim.size for dim in y.tensor_shape.dim] == shape
     assert list(y.float_val) == values
 

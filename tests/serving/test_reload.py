@@ -50,6 +50,13 @@ def entry(name: str, base: object, more: str = 'model_platform: "tensorflow"') -
             "Model a requests unsupported platform torch",
         ),
         (
+            "model_config_list { "
+            + entry("a", "/x", "model_type: TENSORFLOW model_platform: 'tensorflow'")
+            + " }",
+            "Illegal to set both ModelServerConfig::model_type (deprecated) and model_platform; "
+            "model name is a",
+        ),
+        (
             f"model_config_list {{ {entry('a', '/x', 'model_type: OTHER')} }}",
             "Model a requests unsupported type 2",
         ),
