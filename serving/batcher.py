@@ -81,11 +81,21 @@ class Batcher:
         if len(rows) != 1 or 0 in rows:
             return signature.run(inputs, cancel.left())
         (count,) = rows
-        largest = self._parameters.max_batch_size
+        largest = self._parameters.largest
         if count > largest:
-            if self._parameters.enable_large_batch_splitting:
-                return signature.run(inputs, cancel.left())
-            raise invalid(f"Task size {count} is larger than maximum input batch size {largest}")
+            if not self._parameters.enable_large_batch_splitting:
+                words = f"Task size {count} is larger than maximum input batch size {largest}"
+                raise invalid(words)
+            # One after the other: a large request takes the place of one, not of many.
+            parts = [
+                self._queued(signature, _rows(inputs, start, largest), cancel)
+                for start in range(0, count, largest)
+            ]
+            return {alias: np.concatenate([part[alias] for part in parts]) for alias in parts[0]}
+        return self._queued(signature, inputs, cancel)
+
+    def _queued(self, signature: Signature, inputs: Arrays, cancel: Cancellation) -> Arrays:
+        count = len(next(iter(inputs.values())))
         shapes = tuple((k, a.shape[1:], a.dtype.str) for k, a in sorted(inputs.items()))
         task = _Task((signature, shapes), signature, inputs, count, cancel)
         self._enqueue(task)
@@ -93,7 +103,7 @@ class Batcher:
         return self._answer(task)
 
     def _enqueue(self, task: _Task) -> None:
-        limit = self._parameters.max_enqueued_batches * self._parameters.max_batch_size
+        limit = self._parameters.max_enqueued_batches * self._parameters.largest
         with self._changed:
             if self._rows + task.rows > limit:
                 raise StatusError(
@@ -158,7 +168,7 @@ class Batcher:
 
     def _collect(self, leader: _Task) -> list[_Task]:
         """Wait until the batch is full or the leader has waited long enough; take its members."""
-        largest = self._parameters.max_batch_size
+        largest = self._parameters.largest
         until = leader.since + self._parameters.batch_timeout_micros / 1e6
         with self._changed:
             while (left := until - time.monotonic()) > 0 and not leader.cancel.cancelled:
@@ -198,9 +208,12 @@ class Batcher:
             return
         start = 0
         for task in members:
-            part = slice(start, start + task.rows)
-            task.outputs = {alias: array[part] for alias, array in outputs.items()}
+            task.outputs = _rows(outputs, start, task.rows)
             start += task.rows
+
+
+def _rows(arrays: Arrays, start: int, count: int) -> Arrays:
+    return {alias: array[start : start + count] for alias, array in arrays.items()}
 
 
 def _run_alone(task: _Task) -> None:

@@ -38,19 +38,36 @@ class Batching:
     """Batches run at once; 0 means one per CPU."""
     allowed_batch_sizes: tuple[int, ...] = ()
     enable_large_batch_splitting: bool = False
+    """Requests of more rows than a batch run in several."""
+    max_execution_batch_size: int = 0
+    """With splitting, the most rows that run at once; 0 means max_batch_size."""
+
+    @property
+    def largest(self) -> int:
+        """The most rows that run at once."""
+        splits = self.enable_large_batch_splitting
+        return (splits and self.max_execution_batch_size) or self.max_batch_size
 
     def __post_init__(self) -> None:
         for name in ("max_batch_size", "max_enqueued_batches"):
             if getattr(self, name) < 1:
                 raise ServingError(f"batching: {name} is {getattr(self, name)}; at least 1")
-        for name in ("batch_timeout_micros", "num_batch_threads"):
+        for name in ("batch_timeout_micros", "num_batch_threads", "max_execution_batch_size"):
             if getattr(self, name) < 0:
                 raise ServingError(f"batching: {name} is {getattr(self, name)}; at least 0")
-        sizes = self.allowed_batch_sizes
-        if sizes and (list(sizes) != sorted(set(sizes)) or sizes[-1] != self.max_batch_size):
+        if self.max_execution_batch_size > self.max_batch_size:
+            raise ServingError(
+                f"batching: max_execution_batch_size is {self.max_execution_batch_size}; "
+                f"at most max_batch_size, {self.max_batch_size}"
+            )
+        sizes, largest = self.allowed_batch_sizes, self.largest
+        if sizes and (list(sizes) != sorted(set(sizes)) or sizes[-1] != largest):
+            name = (
+                "max_batch_size" if largest == self.max_batch_size else "max_execution_batch_size"
+            )
             raise ServingError(
                 f"batching: allowed_batch_sizes {list(sizes)} must grow and end with "
-                f"max_batch_size, {self.max_batch_size}"
+                f"{name}, {largest}"
             )
 
 

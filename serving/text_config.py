@@ -86,7 +86,7 @@ def batching(text: str) -> Batching:
         )
     names = (
         *("max_batch_size", "batch_timeout_micros", "max_enqueued_batches", "num_batch_threads"),
-        "enable_large_batch_splitting",
+        *("enable_large_batch_splitting", "max_execution_batch_size"),
     )
     values = {name: getattr(given, name).value for name in names if given.HasField(name)}
     return Batching(**values, allowed_batch_sizes=tuple(given.allowed_batch_sizes))

@@ -134,11 +134,8 @@ def test_too_large_and_too_many_are_refused_in_the_contracts_words(doubler, pool
     batcher = Batcher(Batching(2, max_enqueued_batches=1, num_batch_threads=1))
     with pytest.raises(StatusError, match="Task size 3 is larger than maximum input batch size 2"):
         ask(batcher, doubler, 1.0, 2.0, 3.0)
-    splitting = Batcher(Batching(2, enable_large_batch_splitting=True))
-    assert ask(splitting, doubler, 1.0, 2.0, 3.0) == [2.0, 4.0, 6.0]
     doubler.gate.clear()
     first = pool.submit(ask, batcher, doubler, 0.0)
-    doubler.entered.acquire(timeout=10)
     doubler.entered.acquire(timeout=10)
     waiting = pool.submit(ask, batcher, doubler, 1.0, 2.0)
     queued(batcher, 1)
@@ -147,6 +144,20 @@ def test_too_large_and_too_many_are_refused_in_the_contracts_words(doubler, pool
     assert full.value.code == Code.UNAVAILABLE
     doubler.gate.set()
     assert (first.result(10), waiting.result(10)) == ([0.0], [2.0, 4.0])
+
+
+@pytest.mark.parametrize(
+    ("parameters", "sizes"),
+    [
+        (Batching(2, enable_large_batch_splitting=True), [2, 2, 1]),
+        (Batching(9, enable_large_batch_splitting=True, max_execution_batch_size=2), [2, 2, 1]),
+        (Batching(3, allowed_batch_sizes=(2, 3), enable_large_batch_splitting=True), [3, 2]),
+        (Batching(9, max_execution_batch_size=2), [5]),
+    ],
+)
+def test_a_request_larger_than_a_batch_runs_in_several(doubler, parameters, sizes):
+    assert ask(Batcher(parameters), doubler, *range(5)) == [0.0, 2.0, 4.0, 6.0, 8.0]
+    assert doubler.sizes == sizes
 
 
 def test_an_abandoned_request_leaves_the_queue_and_the_others_are_answered(doubler, pool):

@@ -24,8 +24,14 @@ def test_batching_parameters_have_tensorflow_servings_form(tmp_path):
         "pad_variable_length_inputs: false"
     )
     assert options.read_batching(file) == Batching(32, 1000, 100, 4, (8, 32))
+    file.write_text(
+        "max_batch_size { value: 64 } enable_large_batch_splitting { value: true }\n"
+        "max_execution_batch_size { value: 16 } allowed_batch_sizes: 4 allowed_batch_sizes: 16"
+    )
+    assert options.read_batching(file).largest == 16
     file.write_text("")
     assert options.read_batching(file) == Batching(1000, 0, 10)
+    assert Batching().largest == 1000
 
 
 def test_monitoring_may_move_or_end(tmp_path):
@@ -50,6 +56,15 @@ def test_monitoring_may_move_or_end(tmp_path):
         (
             "max_batch_size { value: 8 } allowed_batch_sizes: 4",
             "must grow and end with max_batch_size, 8",
+        ),
+        (
+            "max_batch_size { value: 8 } enable_large_batch_splitting { value: true } "
+            "max_execution_batch_size { value: 4 } allowed_batch_sizes: 8",
+            "must grow and end with max_execution_batch_size, 4",
+        ),
+        (
+            "max_batch_size { value: 8 } max_execution_batch_size { value: 9 }",
+            "max_execution_batch_size is 9; at most max_batch_size, 8",
         ),
     ],
 )
