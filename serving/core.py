@@ -165,7 +165,9 @@ class ServerCore:
                 _check_labels(before[name], wanted)
         after = {name: before.get(name) or Model(s) for name, s in settings.items()}
         paths = {name: model.settings.base_path for name, model in after.items()}
-        moved = [Model(s) for name, s in settings.items() if s.base_path != paths[name]]
+        moved = [
+            Model(s, self._tried(s)) for name, s in settings.items() if s.base_path != paths[name]
+        ]
         staying = after.keys() - {model.settings.name for model in moved}
         for name in staying:
             after[name].settings = settings[name]
@@ -183,6 +185,11 @@ class ServerCore:
         for name in staying & before.keys():
             after[name].wake.set()
         return fresh, moved
+
+    def _tried(self, wanted: ModelSettings) -> Model | None:
+        """Return what the last config already tried of this: a watched file asks every second."""
+        model = self._moving.get(wanted.name)
+        return model if model and model.settings.base_path == wanted.base_path else None
 
     def _replace(self, model: Model) -> None:
         """Serve a model from its new base path if that has a version, else go on as before."""

@@ -9,7 +9,7 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tensorflow_serving.apis import get_model_status_pb2
@@ -36,18 +36,28 @@ class Entry:
 
 
 class Model:
-    """All versions of one model that were ever seen; `poll` moves them, requests `use` them."""
+    """All versions of one model that were ever seen; `poll` moves them, requests `use` them.
 
-    def __init__(self, settings: ModelSettings) -> None:
+    Args:
+      settings: What to serve.
+      earlier: One on the same base path: what failed there is not tried again before it changes.
+    """
+
+    def __init__(self, settings: ModelSettings, earlier: Model | None = None) -> None:
         self.settings = settings
         self.polled = threading.Event()
         self.wake = threading.Event()
         self._retired = threading.Event()
         self._lock = threading.Lock()
-        self._entries: dict[int, Entry] = {}
+        self._entries = earlier.failures() if earlier else {}
         self._missing_reported = False
         self._ended = False
         self._loads: Counter[tuple[str, str]] = Counter()
+
+    def failures(self) -> dict[int, Entry]:
+        """Return the versions that could not be loaded, for another model to know."""
+        with self._lock:
+            return {v: replace(e) for v, e in self._entries.items() if e.error}
 
     def statuses(self) -> dict[int, tuple[int, StatusError | None]]:
         """Return state and error by version, highest version first."""

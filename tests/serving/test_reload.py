@@ -275,6 +275,36 @@ def test_a_new_base_path_without_a_version_leaves_the_old_one_in_force(server, t
         assert client.generate([1], [1]).version == 1
 
 
+def test_a_watched_config_tries_a_failing_new_base_path_again_only_when_that_changes(
+    server, tmp_path, generator_dir, push, monkeypatch, caplog
+):
+    tries, real = [], model.load
+
+    def load(name, version, path):
+        tries.append(path)
+        return real(name, version, path)
+
+    monkeypatch.setattr(model, "load", load)
+    graph = push(generator_dir, tmp_path / "moved", 7) / "saved_model.pb"
+    whole = graph.read_bytes()
+    graph.write_bytes(b"junk")
+    file, watches = tmp_path / "models.config", []
+    file.write_text(f"model_config_list {{ {entry('a', tmp_path / 'moved')} }}")
+    watch = ConfigWatch(server.core, file, 0.02, seen=b"")
+    reloads = server.core.reload
+    monkeypatch.setattr(server.core, "reload", lambda s: (watches.append(s), reloads(s)))
+    watch.start()
+    try:
+        wait_for(lambda: len(watches) > 5)
+        assert len(tries) == 1
+        assert caplog.text.count("{name: a version: 7} due to error: no readable") == 1
+        assert server.core.models()["a"].available() == [1]
+        graph.write_bytes(whole)
+        wait_for(lambda: server.core.models()["a"].available() == [7])
+    finally:
+        watch.stop()
+
+
 def test_a_reload_that_waits_holds_up_no_other(server, tmp_path, generator_dir, push, monkeypatch):
     release, real = threading.Event(), model.load
 
