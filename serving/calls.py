@@ -68,9 +68,12 @@ class CallPool(futures.Executor):
             before = self._submitted
             time.sleep(LOOK_S)
             taken = self._submitted - self._calls.qsize()
-            for _ in range(before - taken):
-                if self._spare.acquire(blocking=False):
-                    self._more.submit(self._run_next).add_done_callback(self._give_back)
+            try:
+                for _ in range(before - taken):
+                    if self._spare.acquire(blocking=False):
+                        self._more.submit(self._run_next).add_done_callback(self._give_back)
+            except RuntimeError:
+                return  # the pool is shut down, or the process ends
             if self._calls.qsize() == 0:
                 self._watched = False
                 if self._calls.qsize() == 0:  # a call in between saw a watch and started none

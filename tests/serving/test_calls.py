@@ -84,3 +84,18 @@ def test_a_pool_without_calls_keeps_no_watch(pool):
     while any(t.name == "grpc-watch" and t.is_alive() for t in threading.enumerate()):
         assert time.monotonic() < until
         time.sleep(0.02)
+
+
+def test_a_pool_that_is_shut_down_with_calls_waiting_ends_its_watch_quietly(release, monkeypatch):
+    faults: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", faults.append)
+    pool = CallPool(1, 1)
+    running = [pool.submit(release.wait, 30) for _ in range(3)]
+    pool.shutdown(wait=False)
+    until = time.monotonic() + 5
+    while any(thread.name == "grpc-watch" for thread in threading.enumerate()):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    release.set()
+    assert [call.result(5) for call in running] == [True] * 3
+    assert faults == []
