@@ -59,8 +59,7 @@ class Engine:
                 outputs = self._alone(signature, inputs, cancel)
             took = time.perf_counter() - start
             rows = max((array.shape[0] for array in inputs.values() if array.ndim), default=1)
-            version = (servable.name, servable.version)
-            self.metrics.ran(api, *version, signature.name, rows, took)
+            self.metrics.ran(api, servable.name, servable.version, signature.name, rows, took)
             return outputs
 
         return run

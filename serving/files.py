@@ -49,9 +49,10 @@ def alone(folder: Path, busy: str) -> Iterator[None]:
     except OSError as error:
         raise ServingError(f"cannot open '{folder}': {error.strerror or error}") from None
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ServingError(busy) from None
         yield
-    except BlockingIOError:
-        raise ServingError(busy) from None
     finally:
         os.close(handle)

@@ -34,7 +34,7 @@ def test_a_call_s_answer_and_its_error_come_back(pool):
 
 
 def test_calls_that_get_on_stay_on_the_few_threads(pool):
-    calls = [pool.submit(name_of_thread, 0.001) for _ in range(40)]
+    calls = [pool.submit(name_of_thread, 0.001) for _ in range(20)]
     assert {call.result(5) for call in calls} == {"grpc_0", "grpc_1"}
 
 

@@ -35,13 +35,15 @@ def server(tmp_path, generator_dir, push):
         yield running
 
 
+def request(*entries: str, metrics: Sequence[str] = ()):
+    text = f"model_config_list {{ {' '.join(entries)} }}"
+    return model_management_pb2.ReloadConfigRequest(config=parsed(text), metric_names=metrics)
+
+
 def reload(server: ModelServer, *entries: str, metrics: Sequence[str] = ()):
-    request = model_management_pb2.ReloadConfigRequest(
-        config=parsed(f"model_config_list {{ {' '.join(entries)} }}"), metric_names=metrics
-    )
     with grpc.insecure_channel(server.target) as channel:
         stub = model_service_pb2_grpc.ModelServiceStub(channel)
-        return stub.HandleReloadConfigRequest(request, timeout=20)
+        return stub.HandleReloadConfigRequest(request(*entries, metrics=metrics), timeout=20)
 
 
 def test_a_reload_is_the_whole_truth(server, tmp_path, generator_dir, push):
@@ -158,12 +160,8 @@ def test_the_last_reload_counts_though_an_earlier_one_ends_later(
         push(generator_dir, tmp_path / base, version)
     with grpc.insecure_channel(server.target) as channel:
         stub = model_service_pb2_grpc.ModelServiceStub(channel)
-        earlier = stub.HandleReloadConfigRequest.future(
-            model_management_pb2.ReloadConfigRequest(
-                config=parsed(f"model_config_list {{ {entry('a', tmp_path / 'slow')} }}")
-            ),
-            timeout=30,
-        )
+        slow = request(entry("a", tmp_path / "slow"))
+        earlier = stub.HandleReloadConfigRequest.future(slow, timeout=30)
         wait_for(lambda: len(server.core._threads) == 2)
         reload(server, entry("a", tmp_path / last))
         release.set()
@@ -254,12 +252,7 @@ def test_a_reload_that_waits_holds_up_no_other(server, tmp_path, generator_dir, 
     a, slow, b = (entry(name, tmp_path / name) for name in ("a", "slow", "b"))
     with grpc.insecure_channel(server.target) as channel:
         stub = model_service_pb2_grpc.ModelServiceStub(channel)
-        waiting = stub.HandleReloadConfigRequest.future(
-            model_management_pb2.ReloadConfigRequest(
-                config=parsed(f"model_config_list {{ {a} {slow} }}")
-            ),
-            timeout=30,
-        )
+        waiting = stub.HandleReloadConfigRequest.future(request(a, slow), timeout=30)
         wait_for(lambda: "slow" in server.core.models())
         reload(server, a, slow, b)
         assert server.core.models()["b"].available() == [1]
